@@ -1,0 +1,32 @@
+"""The two clocks, as one value that is handed to whoever needs the time."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+def _elapsed_clock() -> Callable[[], float]:
+    # CLOCK_MONOTONIC stands still while a Linux machine sleeps: after a laptop's night an age would be hours short.
+    boottime = getattr(time, "CLOCK_BOOTTIME", None)
+    if boottime is None:
+        return time.monotonic
+    return lambda: time.clock_gettime(boottime)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Wall time for what is published, monotonic time for every difference.
+
+    Attributes:
+        wall: Unix time in seconds; may jump.
+        monotonic: seconds since an unspecified start; never jumps, and counts a suspended machine's sleep where the
+            system can tell.
+    """
+
+    wall: Callable[[], float]
+    monotonic: Callable[[], float]
+
+    @classmethod
+    def system(cls) -> "Clock":
+        """Read the machine's own clocks."""
+        return cls(wall=time.time, monotonic=_elapsed_clock())
