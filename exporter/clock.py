@@ -1,4 +1,4 @@
-"""The two clocks, as one value that is handed to whoever needs the time."""
+"""The clocks, as one value that is handed to whoever needs the time."""
 
 import time
 from collections.abc import Callable
@@ -21,12 +21,14 @@ class Clock:
         wall: Unix time in seconds; may jump.
         monotonic: seconds since an unspecified start; never jumps, and counts a suspended machine's sleep where the
             system can tell.
+        awake: the same without the sleep: a thread that did nothing while the machine slept did not hang.
     """
 
     wall: Callable[[], float]
     monotonic: Callable[[], float]
+    awake: Callable[[], float]
 
     @classmethod
     def system(cls) -> "Clock":
         """Read the machine's own clocks."""
-        return cls(wall=time.time, monotonic=_elapsed_clock())
+        return cls(wall=time.time, monotonic=_elapsed_clock(), awake=time.monotonic)

@@ -1,0 +1,139 @@
+"""The parts put together: what `serve`, `once` and `demo` each need of them."""
+
+import logging
+import threading
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from exporter.client import Client
+from exporter.clock import Clock
+from exporter.collector import P2PCollector
+from exporter.localai import LocalAI
+from exporter.log import fields, origin
+from exporter.model import Outcome
+from exporter.poller import Poller
+from exporter.settings import Settings, Target
+from exporter.store import Store
+from exporter.web import CLOSE_SECONDS, WebServer, routes
+
+_log = logging.getLogger(__name__)
+
+_HANG_SECONDS = 5.0
+"""How late a poll may be before the loop counts as hung: ten times what a deadline is missed by at worst."""
+
+
+def make_poller(target: Target, store: Store, clock: Clock) -> Poller:
+    """Put the way of the data together for one LocalAI.
+
+    Raises:
+        UsageError: a TLS file cannot be used.
+    """
+    localai = LocalAI(Client(target, clock.monotonic), clock, target.poll_timeout, collect_token=target.collect_token)
+    return Poller(
+        localai,
+        store,
+        clock,
+        interval=target.poll_interval,
+        retention=target.node_retention,
+        limit=target.node_limit,
+    )
+
+
+def make_registry(target: Target, store: Store, clock: Clock, *, process: bool, ages: bool = True) -> CollectorRegistry:
+    """Return a registry of this program's own, with `process_*` and `python_*` where they are wanted."""
+    registry = CollectorRegistry()
+    registry.register(
+        P2PCollector(
+            store,
+            clock,
+            stale_after=target.stale_after,
+            expected=target.expected,
+            expected_hosts=target.expected_hosts,
+            tls_insecure=target.tls_insecure,
+            ages=ages,
+        )
+    )
+    if process:
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+    return registry
+
+
+class Exporter:
+    """The running program: the loop in one thread, the server in others.
+
+    Args:
+        settings: what the operator asked for.
+        clock: the two clocks.
+
+    Raises:
+        UsageError: a TLS file cannot be used, or nothing can listen on an address.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._store = Store()
+        self._stop = threading.Event()
+        self._poller = make_poller(settings.target, self._store, clock)
+        registry = make_registry(settings.target, self._store, clock, process=settings.exporter_metrics)
+        table = routes(registry, settings.telemetry_path, self.is_healthy, self.is_ready)
+        self._loop = threading.Thread(target=self._run, name="poller", daemon=True)
+        self._servers: list[WebServer] = []
+        try:
+            for address in settings.listen_addresses:
+                self._servers.append(WebServer(address, table))
+        except BaseException:
+            self._close_servers()
+            raise
+        self._loop.start()
+        _log.info(
+            "serving",
+            extra=fields(urls=" ".join(self.urls), metrics=settings.telemetry_path, localai=settings.target.url),
+        )
+
+    def _run(self) -> None:
+        try:
+            self._poller.run(self._stop)
+        except BaseException as bug:
+            _log.error("the poll loop died", extra=fields(error=type(bug).__name__, at=origin(bug)))
+            raise
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Where this machine reaches the servers."""
+        return tuple(server.url for server in self._servers)
+
+    def latest(self) -> Outcome | None:
+        """Return the newest outcome; None before the first poll has ended."""
+        return self._store.latest()
+
+    def is_healthy(self) -> bool:
+        """Whether the loop lives and no poll is overdue; what LocalAI does makes no difference."""
+        target = self._settings.target
+        silent = self._clock.awake() - self._poller.beat
+        return self._loop.is_alive() and silent <= target.poll_interval + target.poll_timeout + _HANG_SECONDS
+
+    def is_ready(self) -> bool:
+        """Whether the first poll has ended, whatever came of it."""
+        return self._store.latest() is not None
+
+    def wait(self, stop: threading.Event, check_every: float = 1.0) -> bool:
+        """Wait until `stop` is set and return True, or until the loop has died or hangs and return False."""
+        while not stop.wait(check_every):
+            if not self.is_healthy():
+                return False
+        return True
+
+    def close(self) -> None:
+        """Let a scrape in flight end, then stop. A poll in flight is abandoned."""
+        self._stop.set()
+        self._close_servers()
+
+    def _close_servers(self) -> None:
+        for server in self._servers:
+            server.stop()
+        until = self._clock.awake() + CLOSE_SECONDS
+        for server in self._servers:
+            server.close(max(0.0, until - self._clock.awake()))

@@ -1,0 +1,245 @@
+"""The commands: what each is called with, what it does, and how it ends."""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.resources import files
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from prometheus_client import disable_created_metrics
+
+from exporter import __version__, doctor, healthcheck
+from exporter.app import Exporter, make_poller, make_registry
+from exporter.clock import Clock
+from exporter.errors import UsageError
+from exporter.exposition import render
+from exporter.flags import LOOP_FREE, VARIABLE_PREFIX, add_flags, load_settings, unknown_variables
+from exporter.log import configure, fields
+from exporter.settings import Settings, Target, concerns
+from exporter.store import Store
+from exporter.textfile import write_atomically
+
+_log = logging.getLogger(__name__)
+
+PROGRAM = "localai-p2p-exporter"
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+def _serve(settings: Settings, _: argparse.Namespace) -> int:
+    stop = _stop_on_signals()
+    return _run(settings, stop)
+
+
+def _run(settings: Settings, stop: threading.Event, announce: Callable[[Exporter], None] | None = None) -> int:
+    exporter = Exporter(settings, Clock.system())
+    try:
+        if announce:
+            announce(exporter)
+        lives = exporter.wait(stop)
+    finally:
+        exporter.close()
+    if not lives:
+        _log.error("the poll loop hangs or has died: ending, so that a supervisor starts the exporter anew")
+        return EXIT_FAILED
+    _log.info("stopped")
+    return EXIT_OK
+
+
+def _stop_on_signals() -> threading.Event:
+    stop = threading.Event()
+
+    # An own handler for both: a process with the id 1, as in a container, ignores a signal that has none.
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
+    return stop
+
+
+def _once(settings: Settings, arguments: argparse.Namespace) -> int:
+    clock, store = Clock.system(), Store()
+    outcome = make_poller(settings.target, store, clock).poll()
+    output = arguments.output
+    # A file is read later than now: an age in it would stand still while the node's true age grows.
+    registry = make_registry(settings.target, store, clock, process=False, ages=output is None)
+    body = render(registry).body
+    if output is None:
+        sys.stdout.buffer.write(body)
+        sys.stdout.buffer.flush()
+    else:
+        write_atomically(Path(output), body)
+    return EXIT_OK if outcome.error is None else EXIT_FAILED
+
+
+def _doctor(settings: Settings, arguments: argparse.Namespace) -> int:
+    report = doctor.examine(settings.target, Clock.system())
+    sys.stdout.write(f"{report.as_json() if arguments.json else report.as_text()}\n")
+    return report.severity
+
+
+def _demo(settings: Settings, arguments: argparse.Namespace) -> int:
+    # Imported here, so that the commands of production neither load nor wait for it.
+    from exporter.simulator import Simulator, parse_scenario  # noqa: PLC0415
+
+    stop = _stop_on_signals()
+    try:
+        scenario = parse_scenario(_script(arguments.scenario))
+    except ValueError as error:
+        raise UsageError(f"--scenario: {error}") from None
+    with Simulator(scenario) as localai:
+        # What the environment says of a real LocalAI, its key included, has no place in a demo.
+        watched = Target(
+            url=localai.url,
+            poll_interval=settings.target.poll_interval,
+            poll_timeout=settings.target.poll_timeout,
+            stale_after=settings.target.stale_after,
+            node_retention=settings.target.node_retention,
+            node_limit=settings.target.node_limit,
+            expected=settings.target.expected,
+            expected_hosts=settings.target.expected_hosts,
+            collect_token=settings.target.collect_token,
+        )
+
+        def announce(exporter: Exporter) -> None:
+            sys.stdout.write(
+                f"A simulated LocalAI answers at  {localai.url}/api/p2p\n"
+                f"The exporter shows it at        {exporter.urls[0]}{settings.telemetry_path}\n"
+                "Ctrl-C ends both.\n"
+            )
+            sys.stdout.flush()
+
+        return _run(replace(settings, target=watched), stop, announce)
+
+
+def _script(path: str | None) -> str:
+    try:
+        return (Path(path) if path else files("exporter.simulator") / "demo.scenario").read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--scenario: {path} cannot be read ({type(error).__name__})") from None
+
+
+def _healthcheck(settings: Settings, _: argparse.Namespace) -> int:
+    return EXIT_OK if healthcheck.is_healthy(settings.listen_addresses[0]) else EXIT_FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    """One command.
+
+    Attributes:
+        text: what it does, in a line.
+        run: does it, and returns the exit code.
+        flags: beginnings of the names of the flags that it knows.
+        more: adds the flags that are its own.
+        defaults: variables that hold where the environment has none of that name.
+        usage_exit: the exit code where it was called wrongly.
+    """
+
+    text: str
+    run: Callable[[Settings, argparse.Namespace], int]
+    flags: Sequence[str] = ("",)
+    more: Callable[[argparse.ArgumentParser], object] = lambda _: None
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    usage_exit: int = EXIT_USAGE
+
+
+COMMANDS = {
+    "serve": _Command("Poll LocalAI and serve its metrics (the default).", _serve),
+    "once": _Command(
+        "Poll once and print the metrics; exit 1 unless LocalAI was understood.",
+        _once,
+        LOOP_FREE,
+        lambda parser: parser.add_argument(
+            "--output",
+            metavar="FILE",
+            help="Write into this file, whole or not at all, for node_exporter's textfile collector.",
+        ),
+    ),
+    "doctor": _Command(
+        "Say what is wrong between here and LocalAI, and what to do; exit 0, 1 or 2 as plugins do.",
+        _doctor,
+        LOOP_FREE,
+        lambda parser: parser.add_argument("--json", action="store_true", help="Print the findings as JSON."),
+        usage_exit=doctor.EXIT_UNKNOWN,
+    ),
+    "demo": _Command(
+        "Serve the metrics of a simulated cluster that lives, for a first look.",
+        _demo,
+        ("poll.", "node.", "expect.", "collector.", "web.", "log."),
+        lambda parser: parser.add_argument(
+            "--scenario", metavar="FILE", help="Play this script instead of the built-in one."
+        ),
+        {f"{VARIABLE_PREFIX}WEB_LISTEN_ADDRESS": "127.0.0.1:10040", f"{VARIABLE_PREFIX}POLL_INTERVAL": "5s"},
+    ),
+    "healthcheck": _Command(
+        "Ask a running exporter on this machine whether it is healthy; exit 0 or 1.", _healthcheck, ("web.", "log.")
+    ),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+
+def _parser(name: str, command: _Command) -> argparse.ArgumentParser:
+    listing = "\n".join(f"  {other:<13}{COMMANDS[other].text}" for other in COMMANDS)
+    parser = _Parser(
+        prog=f"{PROGRAM} {name}",
+        usage=f"{PROGRAM} [{'|'.join(COMMANDS)}] [flags]",
+        description=f"{command.text}\n\ncommands:\n{listing}",
+        epilog="Each flag has the variable that stands behind it; the flag goes first where both are given.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    command.more(parser)
+    add_flags(parser, command.flags)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
+    """Run a command and return its exit code.
+
+    Args:
+        arguments: the command line without the program's name; the process' own by default.
+        environ: the environment's variables; the process' own by default.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    environ = os.environ if environ is None else environ
+    name = words.pop(0) if words and not words[0].startswith("-") else "serve"
+    command = COMMANDS.get(name)
+    if command is None:
+        sys.stderr.write(f"{PROGRAM}: there is no command {name!r}: the commands are {', '.join(COMMANDS)}\n")
+        return EXIT_USAGE
+    try:
+        parsed = _parser(name, command).parse_args(words)
+        settings = load_settings(vars(parsed), {**command.defaults, **environ})
+        configure(settings.log_level, settings.log_format)
+        for variable in unknown_variables(environ):
+            _log.warning("this variable is none of the exporter's", extra=fields(variable=variable))
+        for concern in concerns(settings.target):
+            _log.warning(concern)
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        return command.run(settings, parsed)
+    except UsageError as error:
+        sys.stderr.write(f"{PROGRAM}: {error}\n")
+        return command.usage_exit
+    except BrokenPipeError:
+        # Whoever read our output has gone. What Python would write on its way out goes nowhere either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED

@@ -1,0 +1,197 @@
+"""One GET to LocalAI: bytes and the server's clock, or a `PollError`. Never late, never too large, never elsewhere."""
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+
+import requests
+import urllib3
+from requests.auth import AuthBase
+
+from exporter import __version__
+from exporter.errors import PollError, Reason, UsageError
+from exporter.settings import ApiKeyFile, Secret, Target
+from exporter.transport import DeadlineAdapter, Dialer, Resolver, Wire, tls_context
+
+_PIECE_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A 200 and its whole body.
+
+    Attributes:
+        body: as it was sent.
+        date: Unix seconds of the `Date` header, to the second; None where it is missing or unreadable.
+        received_at: monotonic time at which the header was complete.
+        media_type: what `Content-Type` says, without parameters and in lower case.
+    """
+
+    body: bytes
+    date: float | None
+    received_at: float
+    media_type: str
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
+        # Without a target requests neither follows a redirect nor reads its body, which may be a bomb.
+        return None
+
+
+class _Bearer(AuthBase):
+    """Sends the key to LocalAI; an AuthBase, so that no ~/.netrc replaces it."""
+
+    def __init__(self, key: Secret | ApiKeyFile) -> None:
+        self._key = key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        try:
+            key = self._key.read() if isinstance(self._key, ApiKeyFile) else self._key
+        except UsageError:
+            raise PollError(Reason.AUTH, "the file of --localai.api-key-file cannot be used any more") from None
+        request.headers["Authorization"] = f"Bearer {key.reveal()}"
+        return request
+
+
+class Client:
+    """A connection to one LocalAI, kept alive between polls. Not for several threads at once.
+
+    Args:
+        target: where LocalAI is and how it is spoken to.
+        monotonic: the clock of the deadlines, in seconds.
+        resolver: who looks host names up.
+
+    Raises:
+        UsageError: a TLS file cannot be used; the text names it.
+    """
+
+    def __init__(self, target: Target, monotonic: Callable[[], float], resolver: Resolver | None = None) -> None:
+        self._url = target.url
+        self._limit = target.max_response_bytes
+        self._monotonic = monotonic
+        self._wire = Wire(monotonic)
+        self._session = _Session()
+        self._session.trust_env = False
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._session.auth = _Bearer(target.api_key) if target.api_key else None
+        self._session.proxies = {"http": target.proxy_url, "https": target.proxy_url} if target.proxy_url else {}
+        self._session.headers.update(
+            {
+                "Accept": "application/json",
+                # Without it LocalAI v3.7 to v4.0 answer a missing key with a web page.
+                "Content-Type": "application/json",
+                "Accept-Encoding": "identity",
+                "User-Agent": f"localai-p2p-exporter/{__version__}",
+            }
+        )
+        adapter = DeadlineAdapter(Dialer(self._wire, resolver or Resolver(), _context(target)))
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+
+    def close(self) -> None:
+        """Close the connection; the next GET opens one anew."""
+        self._session.close()
+
+    def get(self, path: str, deadline: float) -> Answer:
+        """Ask for `path` below LocalAI's base URL.
+
+        Args:
+            path: begins with a slash.
+            deadline: monotonic time at which the answer must be complete.
+
+        Raises:
+            PollError: there is no whole answer with status 200, for the reason that it names.
+        """
+        self._wire.start(deadline)
+        try:
+            return self._get(path)
+        except requests.ConnectionError:
+            # LocalAI may close an idle connection at the very moment of the question.
+            if self._wire.opened or self._wire.received:
+                raise PollError(Reason.PROTOCOL, "the connection broke before the answer was complete") from None
+        self.close()
+        try:
+            return self._get(path)
+        except requests.ConnectionError:
+            raise PollError(Reason.PROTOCOL, "the connection broke before the answer was complete") from None
+
+    def _get(self, path: str) -> Answer:
+        try:
+            # The timeout is the wire's; allow_redirects stays False beside _Session for whoever reads this line alone.
+            response = self._session.get(self._url + path, stream=True, allow_redirects=False, timeout=None)
+            with response:
+                received_at = self._monotonic()
+                _check_status(response.status_code)
+                body = self._body(response)
+        except requests.exceptions.SSLError:
+            raise PollError(Reason.TLS, "the TLS connection failed") from None
+        except requests.ConnectionError:
+            raise
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError):
+            # Whatever the libraries say of it stays out: it quotes headers, and a header may hold the key.
+            raise PollError(Reason.PROTOCOL, "the answer does not keep to HTTP") from None
+        headers = response.headers
+        media_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        return Answer(body, _date(headers.get("Date")), received_at, media_type)
+
+    def _body(self, response: requests.Response) -> bytes:
+        headers = response.headers
+        if headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+            raise PollError(Reason.PROTOCOL, "the answer is in a content encoding that was not asked for")
+        if headers.get("Transfer-Encoding", "chunked").strip().lower() != "chunked":
+            raise PollError(Reason.PROTOCOL, "the answer is in a transfer encoding that is not chunked")
+        length = headers.get("Content-Length")
+        if length is not None and not (length.isascii() and length.isdigit()):
+            raise PollError(Reason.PROTOCOL, "the answer has no usable Content-Length")
+        # Eighteen digits are an exabyte; far longer ones make int() itself refuse.
+        if length is not None and (len(length) > 18 or int(length) > self._limit):  # noqa: PLR2004
+            raise self._too_large()
+        pieces: list[bytes] = []
+        size = 0
+        for piece in response.raw.stream(_PIECE_BYTES, decode_content=False):
+            size += len(piece)
+            if size > self._limit:
+                raise self._too_large()
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def _too_large(self) -> PollError:
+        return PollError(Reason.TOO_LARGE, f"the answer is larger than {self._limit} bytes")
+
+
+def _context(target: Target) -> ssl.SSLContext | None:
+    if not target.url.startswith("https:"):
+        return None
+    try:
+        return tls_context(
+            *(str(file) if file else None for file in (target.tls_ca_file, target.tls_cert_file, target.tls_key_file)),
+            insecure=target.tls_insecure,
+        )
+    except OSError:
+        raise UsageError(
+            "--localai.tls-ca-file, --localai.tls-cert-file and --localai.tls-key-file must be PEM files that fit "
+            "together, the key without a passphrase"
+        ) from None
+
+
+def _check_status(status: int) -> None:
+    if status == requests.codes.ok:
+        return
+    if status in (401, 403):
+        raise PollError(Reason.AUTH, f"LocalAI does not accept the key, or wants one (status {status})", status)
+    if 300 <= status < 400:  # noqa: PLR2004 - the redirect class of RFC 9110
+        raise PollError(Reason.REDIRECT, f"LocalAI points elsewhere (status {status}); no redirect is followed", status)
+    raise PollError(Reason.HTTP_STATUS, f"LocalAI answered with status {status}", status)
+
+
+def _date(text: str | None) -> float | None:
+    try:
+        date = parsedate_to_datetime(text or "")
+    except (ValueError, OverflowError, TypeError):
+        return None
+    # `-0000` comes back without a zone, and means UTC all the same.
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()

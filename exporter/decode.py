@@ -1,0 +1,338 @@
+"""Bytes of any LocalAI release become values, or a `PollError`: the one place that sees LocalAI's JSON.
+
+Three generations of the API answer differently:
+
+=========== ============ ================================================== =====================================
+generation  releases     `/api/p2p`                                         `/api/p2p/workers`
+=========== ============ ================================================== =====================================
+1           v2.19-v3.6   `nodes`, `federated_nodes`                         404
+2           v3.7-v3.12   `nodes`, `federated_nodes`                         `nodes`
+3           v4.0-        `llama_cpp_nodes`, `federated_nodes`, `mlx_nodes`  `llama_cpp.nodes`, `mlx.nodes`
+=========== ============ ================================================== =====================================
+
+A key that nobody knows is never an error. A bad entry costs itself only; a bad list costs the answer.
+"""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from exporter.errors import PollError, Reason
+from exporter.labels import label
+from exporter.model import FEDERATED, LLAMA_CPP, MLX, ClockReading, Kind, Node, RoleCounts, Snapshot, Source
+from exporter.timestamps import parse_timestamp
+
+ONLINE_WITHIN_SECONDS = 40.0
+"""LocalAI's rule (`IsOnline` in its core/schema): a node is online while its last-seen is younger than this."""
+
+PRESUMED_FUTURE_SECONDS = 366 * 86_400.0
+"""A last-seen further ahead of LocalAI's clock than a year is no time at which anybody was seen."""
+
+_TOKEN = re.compile(rb"[A-Za-z0-9+/=_-]{16,8192}")
+_RELEASE = re.compile(r"v(\d{1,4})\.(\d{1,4})\.")
+_FIRST_OF_GENERATION_2 = (3, 7)
+_FIRST_OF_GENERATION_3 = (4, 0)
+_LIST_KEYS = re.compile(r"(?:.*_)?nodes")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeList:
+    """The usable entries of one list, and how many were not."""
+
+    nodes: tuple[Node, ...]
+    invalid: int
+    duplicate: int
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """What `/api/p2p/workers` says; its shape tells the generation."""
+
+    generation: str
+    lists: Mapping[Kind, NodeList]
+    unknown_lists: tuple[str, ...]
+
+
+def _shape(detail: str) -> NoReturn:
+    raise PollError(Reason.SHAPE, detail)
+
+
+def _not_json(_: object) -> NoReturn:
+    raise ValueError
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _not_json(text)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    return value if len(value) == len(pairs) else _not_json(pairs)
+
+
+def _object(body: bytes, where: str) -> dict[str, Any]:
+    try:
+        value = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_unique, parse_float=_finite, parse_constant=_not_json
+        )
+    except (ValueError, RecursionError):
+        # From None: the exception holds the answer, and an answer may hold a secret.
+        raise PollError(Reason.NOT_JSON, f"{where} answered {len(body)} bytes that are not JSON") from None
+    if not isinstance(value, dict):
+        _shape(f"{where} answered JSON that is not an object")
+    return value
+
+
+def _text(entry: Mapping[str, Any], key: str) -> str:
+    value = entry.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class _Spelling:
+    """The keys of one entry. Without `online` the 40-second rule gives the verdict."""
+
+    name: str
+    id: str
+    tunnel: str
+    service: str
+    last_seen: str
+    online: str | None
+
+
+_P2P = _Spelling("Name", "ID", "TunnelAddress", "ServiceID", "LastSeen", None)
+_LISTS = _Spelling("name", "id", "tunnelAddress", "serviceID", "lastSeen", "isOnline")
+
+
+def host_of(node_id: str, name: str) -> str:
+    """Return the host name inside an id, which LocalAI builds as `<host>-<name>`; the whole id where it is not so."""
+    host = node_id.removesuffix(f"-{name}") if name else node_id
+    return host or node_id
+
+
+def _node(entry: Any, kind: Kind, keys: _Spelling, now: float) -> Node:
+    """Read one entry; TypeError where it cannot be used."""
+    if not isinstance(entry, dict):
+        raise TypeError
+    node_id, name = _text(entry, keys.id), _text(entry, keys.name)
+    if not node_id:
+        raise TypeError
+    last_seen = parse_timestamp(entry.get(keys.last_seen))
+    if last_seen is not None and not 0 <= last_seen <= now + PRESUMED_FUTURE_SECONDS:
+        last_seen = None
+    if keys.online is None:
+        online = last_seen is not None and now - last_seen < ONLINE_WITHIN_SECONDS
+    elif isinstance(entry.get(keys.online), bool):
+        online = entry[keys.online]
+    else:
+        raise TypeError
+    return Node(
+        kind=kind,
+        id=label(node_id),
+        host=label(host_of(node_id, name)),
+        name=label(name),
+        service_id=label(_text(entry, keys.service)),
+        tunnel_address=label(_text(entry, keys.tunnel)),
+        last_seen=last_seen,
+        online=online,
+    )
+
+
+def _nodes(value: Mapping[str, Any], key: str, kind: Kind, keys: _Spelling, *, now: float, where: str) -> NodeList:
+    """Read the list under `key`; null is an empty one, as Go writes a nil slice."""
+    if key not in value or not isinstance(value[key], list | None):
+        _shape(f"{where} has no list {key!r}")
+    nodes: dict[str, Node] = {}
+    invalid = duplicate = 0
+    for entry in value[key] or ():
+        try:
+            node = _node(entry, kind, keys, now)
+        except TypeError:
+            invalid += 1
+            continue
+        first = nodes.setdefault(node.id, node)
+        if first is not node:
+            duplicate += 1
+            # The same node listed twice is as alive as its livelier entry says.
+            if (node.online, node.last_seen or 0.0) > (first.online, first.last_seen or 0.0):
+                nodes[node.id] = node
+    return NodeList(tuple(nodes.values()), invalid, duplicate)
+
+
+def workers(body: bytes, now: float) -> Workers:
+    """Read `/api/p2p/workers`.
+
+    Args:
+        body: the answer.
+        now: LocalAI's Unix time in seconds.
+
+    Raises:
+        PollError: `NOT_JSON` or `SHAPE`.
+    """
+    where = "/api/p2p/workers"
+    value = _object(body, where)
+    if "llama_cpp" not in value and "mlx" not in value:
+        return Workers("2", {LLAMA_CPP: _nodes(value, "nodes", LLAMA_CPP, _LISTS, now=now, where=where)}, ())
+    if not isinstance(value.get("nodes", []), list | None):
+        # It repeats llama_cpp.nodes for older readers. It is not read, but it tells whether we understand the rest.
+        _shape(f"{where} has no list 'nodes'")
+    lists = {}
+    for kind in (LLAMA_CPP, MLX):
+        backend = value.get(kind.backend)
+        if not isinstance(backend, dict):
+            _shape(f"{where} has no object {kind.backend!r}")
+        lists[kind] = _nodes(backend, "nodes", kind, _LISTS, now=now, where=where)
+    known = {LLAMA_CPP.backend, MLX.backend}
+    unknown = (key for key, item in value.items() if key not in known and isinstance(item, dict) and "nodes" in item)
+    return Workers("3", lists, tuple(label(key) for key in unknown))
+
+
+def federation(body: bytes, now: float) -> NodeList:
+    """Read `/api/p2p/federation`; arguments and errors as for `workers`."""
+    where = "/api/p2p/federation"
+    return _nodes(_object(body, where), "nodes", FEDERATED, _LISTS, now=now, where=where)
+
+
+_STATS_KEYS = {
+    "2": {LLAMA_CPP: "workers", FEDERATED: "federated"},
+    "3": {LLAMA_CPP: "llama_cpp_workers", FEDERATED: "federated", MLX: "mlx_workers"},
+}
+
+
+def _count(value: Mapping[str, Any], key: str) -> int:
+    count = value.get(key)
+    # bool is an int to Python; 2**53 is where a float, which a sample is, stops telling integers apart.
+    if type(count) is not int or not 0 <= count <= 2**53:
+        _shape(f"/api/p2p/stats has no count {key!r}")
+    return count
+
+
+def stats(body: bytes, generation: str) -> Mapping[Kind, tuple[int, int]]:
+    """Read `/api/p2p/stats` of a generation: total and online of each of its kinds.
+
+    Raises:
+        PollError: `NOT_JSON` or `SHAPE`, also where LocalAI became another release since `/api/p2p/workers`.
+    """
+    value = _object(body, "/api/p2p/stats")
+    counts = {}
+    for kind, key in _STATS_KEYS[generation].items():
+        pair = value.get(key)
+        if not isinstance(pair, dict):
+            _shape(f"/api/p2p/stats has no object {key!r}, which generation {generation} has")
+        total, online = _count(pair, "total"), _count(pair, "online")
+        if online > total:
+            _shape(f"/api/p2p/stats says that more of {key!r} are online than there are")
+        counts[kind] = total, online
+    return counts
+
+
+def lists_snapshot(
+    worker_lists: Workers, federated: NodeList, totals: Mapping[Kind, tuple[int, int]], clock: ClockReading
+) -> Snapshot:
+    """Put the three answers of generations 2 and 3 together; LocalAI's totals stand as it gives them."""
+    by_kind = {**worker_lists.lists, FEDERATED: federated}
+    return Snapshot(
+        source=Source.LISTS,
+        generation=worker_lists.generation,
+        counts={
+            kind: RoleCounts(*totals[kind], invalid=found.invalid, duplicate=found.duplicate)
+            for kind, found in by_kind.items()
+        },
+        nodes=tuple(node for found in by_kind.values() for node in found.nodes),
+        clock=clock,
+        unknown_lists=worker_lists.unknown_lists,
+    )
+
+
+_P2P_KEYS = {
+    "1-2": {LLAMA_CPP: "nodes", FEDERATED: "federated_nodes"},
+    "3": {LLAMA_CPP: "llama_cpp_nodes", MLX: "mlx_nodes", FEDERATED: "federated_nodes"},
+}
+
+
+def p2p_snapshot(body: bytes, now: float, clock: ClockReading) -> Snapshot:
+    """Read `/api/p2p`, which gives neither verdicts nor totals: the 40-second rule and a count stand in.
+
+    Args:
+        body: the answer.
+        now: LocalAI's Unix time in seconds, for the rule.
+        clock: LocalAI's clock, for the snapshot.
+
+    Raises:
+        PollError: `NOT_JSON` or `SHAPE`.
+    """
+    where = "/api/p2p"
+    value = _object(body, where)
+    generation = "3" if "llama_cpp_nodes" in value or "mlx_nodes" in value else "1-2"
+    keys = _P2P_KEYS[generation]
+    by_kind = {kind: _nodes(value, key, kind, _P2P, now=now, where=where) for kind, key in keys.items()}
+    return Snapshot(
+        source=Source.P2P,
+        generation=generation,
+        counts={
+            kind: RoleCounts(len(found.nodes), sum(node.online for node in found.nodes), found.invalid, found.duplicate)
+            for kind, found in by_kind.items()
+        },
+        nodes=tuple(node for found in by_kind.values() for node in found.nodes),
+        clock=clock,
+        unknown_lists=tuple(label(key) for key in value if _LIST_KEYS.fullmatch(key) and key not in keys.values()),
+    )
+
+
+def version(body: bytes) -> str:
+    """Read `/version`.
+
+    Raises:
+        PollError: `NOT_JSON` or `SHAPE`.
+    """
+    value = _object(body, "/version").get("version")
+    return label(value) if isinstance(value, str) and value else _shape("/version names no version")
+
+
+def capability(body: bytes) -> bool:
+    """Read whether P2P is on from `/.well-known/localai.json`.
+
+    Raises:
+        PollError: `NOT_JSON` or `SHAPE`.
+    """
+    where = "/.well-known/localai.json"
+    capabilities = _object(body, where).get("capabilities")
+    enabled = capabilities.get("p2p") if isinstance(capabilities, dict) else None
+    return enabled if isinstance(enabled, bool) else _shape(f"{where} does not say whether P2P is on")
+
+
+def token(body: bytes) -> str:
+    """Reduce the join token to 16 hex digits of its SHA-256; to nothing where it is empty, because P2P is off.
+
+    Raises:
+        PollError: `SHAPE`, where this is no token: a page, say, whose fingerprint would pass for a network's.
+    """
+    text = body.strip()
+    if not text:
+        return ""
+    if not _TOKEN.fullmatch(text):
+        _shape(f"/api/p2p/token answered {len(body)} bytes that are no token")
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def generation_of(version_text: str) -> str | None:
+    """Tell generation 1 from 2 by a version such as `v3.6.0 (8fb95686)`; None where it does not say.
+
+    `/workers`, `/federation` and `/stats` came with v3.7; on generation 2 they are missing where the web UI is off.
+    """
+    match = _RELEASE.match(version_text)
+    if not match:
+        return None
+    release = int(match[1]), int(match[2])
+    if release < _FIRST_OF_GENERATION_2:
+        return "1"
+    return "2" if release < _FIRST_OF_GENERATION_3 else None

@@ -1,0 +1,295 @@
+"""Every flag, its variable, its default and its words: the one table that parsing, `--help` and the docs read."""
+
+import argparse
+import itertools
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from exporter.durations import parse_duration
+from exporter.errors import UsageError
+from exporter.settings import ApiKeyFile, ListenAddress, Settings, Target, api_key, base_url, proxy_url
+
+VARIABLE_PREFIX = "P2P_EXPORTER_"
+API_KEY_VARIABLE = "LOCALAI_API_KEY"
+
+DEFAULT_POLL_INTERVAL = 15.0
+DEFAULT_POLL_TIMEOUT = 10.0
+STALE_AFTER_INTERVALS = 4
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,15}", text):
+        raise ValueError(f"{text!r} is no whole number from 0 on")
+    return int(text)
+
+
+def _bytes(text: str) -> int:
+    match = re.fullmatch(r"([0-9]{1,12})(B|KiB|MiB|GiB)?", text)
+    if not match or int(match[1]) == 0:
+        raise ValueError(f"{text!r} is no size: write it in bytes, or as 512KiB, 32MiB or 1GiB")
+    return int(match[1]) * {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}[match[2] or "B"]
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in ("true", "false", "1", "0"):
+        raise ValueError(f"{text!r} is neither true nor false")
+    return text.lower() in ("true", "1")
+
+
+def _readable_file(text: str) -> Path:
+    path = Path(text)
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise ValueError(f"{text} cannot be read ({type(error).__name__})") from None
+
+
+def _host_name(text: str) -> str:
+    if not text.strip():
+        raise ValueError("a host name is empty")
+    return text
+
+
+def _path(text: str) -> str:
+    if not re.fullmatch(r"/[A-Za-z0-9._~/-]+", text) or text.startswith("/-/"):
+        raise ValueError(f"{text!r} is no path for metrics: it starts with a slash, not with /-/, and is not / itself")
+    return text
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"{text!r} is none of {', '.join(words)}")
+        return text
+
+    return parse
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One flag.
+
+    Attributes:
+        name: without the two dashes; the part before its first dot is its group in `--help`.
+        parse: one value's text to its value; ValueError says what is wrong with it.
+        default: as the documentation writes it; the value itself is `Settings`' and `Target`'s.
+        text: one sentence for `--help` and the reference.
+        metavar: what stands for the value in `--help`; empty for a switch, which takes none.
+        repeatable: may be given more than once; its variable then takes a comma between two values.
+        alias: another variable that is read when its own is not there.
+    """
+
+    name: str
+    parse: Callable[[str], Any]
+    default: str
+    text: str
+    metavar: str = ""
+    repeatable: bool = False
+    alias: str = ""
+
+    @property
+    def variable(self) -> str:
+        """The environment variable of this flag."""
+        return VARIABLE_PREFIX + re.sub("[.-]", "_", self.name).upper()
+
+
+FLAGS = (
+    Flag(
+        "localai.url",
+        base_url,
+        "http://localhost:8080",
+        "LocalAI's base URL; a path prefix is kept.",
+        "URL",
+        alias="LOCALAI_URL",
+    ),
+    Flag(
+        "localai.api-key-file",
+        lambda text: ApiKeyFile(Path(text)),
+        "",
+        f"File with LocalAI's API key, read again when it changes. Without it the variable {API_KEY_VARIABLE} is read.",
+        "FILE",
+    ),
+    Flag(
+        "localai.tls-ca-file",
+        _readable_file,
+        "the system's",
+        "Certificates that LocalAI's must descend from, in PEM.",
+        "FILE",
+    ),
+    Flag("localai.tls-cert-file", _readable_file, "", "Client certificate for LocalAI, in PEM.", "FILE"),
+    Flag("localai.tls-key-file", _readable_file, "", "Key of the client certificate, in PEM.", "FILE"),
+    Flag("localai.tls-insecure", _switch, "false", "Accept any certificate. Shown by a metric and a warning."),
+    Flag(
+        "localai.proxy-url",
+        proxy_url,
+        "none",
+        "HTTP proxy before LocalAI; the environment's proxies are never used.",
+        "URL",
+    ),
+    Flag("localai.max-response-bytes", _bytes, "32MiB", "The largest answer that is read: about 90,000 nodes.", "SIZE"),
+    Flag(
+        "poll.interval", parse_duration, "15s", "Time from the start of one poll to the start of the next.", "DURATION"
+    ),
+    Flag(
+        "poll.timeout",
+        parse_duration,
+        "10s, or the interval where that is shorter",
+        "Deadline of a whole poll.",
+        "DURATION",
+    ),
+    Flag(
+        "poll.stale-after",
+        parse_duration,
+        f"{STALE_AFTER_INTERVALS} intervals",
+        "How long the last good answer is shown while polls fail.",
+        "DURATION",
+    ),
+    Flag(
+        "node.retention",
+        parse_duration,
+        "24h",
+        "A node that was not seen for longer has no series of its own. LocalAI itself never forgets one.",
+        "DURATION",
+    ),
+    Flag("node.limit", _count, "5000", "The most nodes with series of their own: online first, then newest.", "N"),
+    Flag("expect.workers", _count, "none", "How many workers there should be online.", "N"),
+    Flag(
+        "expect.federated",
+        _count,
+        "none",
+        "How many federated nodes there should be online, LocalAI itself included.",
+        "N",
+    ),
+    Flag(
+        "expect.host",
+        _host_name,
+        "none",
+        "A host that should have an online node, exactly as the label host has it.",
+        "NAME",
+        True,
+    ),
+    Flag(
+        "collector.token",
+        _switch,
+        "false",
+        "Ask for the join token to show whether P2P is on and a fingerprint of its network.",
+    ),
+    Flag("web.listen-address", ListenAddress.parse, ":10040", "Address to serve on.", "ADDRESS", True),
+    Flag("web.telemetry-path", _path, "/metrics", "Path of the metrics.", "PATH"),
+    Flag("web.disable-exporter-metrics", _switch, "false", "Leave out process_* and python_*."),
+    Flag("log.level", _one_of("debug", "info", "warn", "error"), "info", "The least severe lines to write.", "LEVEL"),
+    Flag("log.format", _one_of("logfmt", "json"), "logfmt", "How log lines are written.", "FORMAT"),
+)
+
+LOOP_FREE = ("localai.", "poll.timeout", "node.", "expect.", "collector.", "log.")
+"""Beginnings of the flags that a single poll knows; the others speak of the loop and its server."""
+
+
+def add_flags(parser: argparse.ArgumentParser, beginnings: Sequence[str] = ("",)) -> None:
+    """Add the flags whose names begin so to a parser, grouped; it collects their texts, `load_settings` reads them."""
+    chosen = (flag for flag in FLAGS if flag.name.startswith(tuple(beginnings)))
+    for title, flags in itertools.groupby(chosen, key=lambda flag: flag.name.partition(".")[0]):
+        group = parser.add_argument_group(title)
+        for flag in flags:
+            variables = ", ".join(f"${name}" for name in (flag.variable, flag.alias) if name)
+            words = " ".join(
+                part for part in (flag.text, f"[{flag.default}]" if flag.default else "", f"[{variables}]") if part
+            )
+            if flag.metavar:
+                group.add_argument(f"--{flag.name}", dest=flag.name, action="append", metavar=flag.metavar, help=words)
+                continue
+            for name, value, shown in ((flag.name, "true", words), (f"no-{flag.name}", "false", argparse.SUPPRESS)):
+                group.add_argument(f"--{name}", dest=flag.name, action="append_const", const=value, help=shown)
+
+
+def _given(flag: Flag, flags: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[list[str], str]:
+    """Return the texts given for a flag and where they came from; the command line goes before the environment."""
+    if flags.get(flag.name):
+        return flags[flag.name], f"--{flag.name}"
+    for variable in (flag.variable, flag.alias):
+        # An empty variable is how a compose file or a chart leaves one out.
+        if variable and environ.get(variable):
+            text = environ[variable]
+            return (text.split(",") if flag.repeatable else [text]), variable
+    return [], ""
+
+
+def _values(flags: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for flag in FLAGS:
+        texts, origin = _given(flag, flags, environ)
+        if not texts:
+            continue
+        if len(texts) > 1 and not flag.repeatable and flag.metavar:
+            raise UsageError(f"{origin} is given more than once: give it once")
+        try:
+            parsed = [flag.parse(text) for text in texts]
+        except ValueError as error:
+            raise UsageError(f"{origin}: {error}") from None
+        values[flag.name] = tuple(parsed) if flag.repeatable else parsed[-1]
+    return values
+
+
+def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    """Read and check everything that was given.
+
+    Args:
+        flags: from each flag's name to the list of its texts, as `add_flags` has them collected.
+        environ: the environment's variables.
+
+    Raises:
+        UsageError: something cannot be used; the text names where it stands and what to write instead.
+    """
+    values = _values(flags, environ)
+    interval = values.get("poll.interval", DEFAULT_POLL_INTERVAL)
+    key = values.get("localai.api-key-file")
+    if key is not None:
+        key.read()
+    elif environ.get(API_KEY_VARIABLE):
+        key = api_key(environ[API_KEY_VARIABLE], API_KEY_VARIABLE)
+    expected = {
+        role: values[name]
+        for role, name in (("worker", "expect.workers"), ("federated", "expect.federated"))
+        if name in values
+    }
+    target = {
+        "url": values.get("localai.url"),
+        "api_key": key,
+        "tls_ca_file": values.get("localai.tls-ca-file"),
+        "tls_cert_file": values.get("localai.tls-cert-file"),
+        "tls_key_file": values.get("localai.tls-key-file"),
+        "tls_insecure": values.get("localai.tls-insecure"),
+        "proxy_url": values.get("localai.proxy-url"),
+        "max_response_bytes": values.get("localai.max-response-bytes"),
+        "poll_interval": interval,
+        "poll_timeout": values.get("poll.timeout", min(DEFAULT_POLL_TIMEOUT, interval)),
+        "stale_after": values.get("poll.stale-after", STALE_AFTER_INTERVALS * interval),
+        "node_retention": values.get("node.retention"),
+        "node_limit": values.get("node.limit"),
+        "expected": MappingProxyType(expected),
+        "expected_hosts": tuple(dict.fromkeys(values.get("expect.host", ()))),
+        "collect_token": values.get("collector.token"),
+    }
+    program = {
+        "listen_addresses": values.get("web.listen-address"),
+        "telemetry_path": values.get("web.telemetry-path"),
+        "exporter_metrics": not values.get("web.disable-exporter-metrics", False),
+        "log_level": values.get("log.level"),
+        "log_format": values.get("log.format"),
+    }
+    return Settings(target=Target(**_present(target)), **_present(program))
+
+
+def _present(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """Return the variables that look like this program's and are not: mistyped, or set by Kubernetes for a Service."""
+    known = {flag.variable for flag in FLAGS}
+    return sorted(name for name in environ if name.startswith(VARIABLE_PREFIX) and name not in known)

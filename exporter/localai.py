@@ -1,0 +1,214 @@
+"""One poll's questions to LocalAI, and what is remembered of it from poll to poll.
+
+Generations 2 and 3 are asked `/api/p2p/workers`, `/api/p2p/federation` and `/api/p2p/stats`, in this order. Where one
+of them is missing (generation 1, or the web UI off) `/api/p2p` is asked in the same poll, and alone from then on, until
+something tells that LocalAI may have become another.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Protocol, TypeVar
+
+from exporter import decode
+from exporter.client import Answer
+from exporter.clock import Clock
+from exporter.errors import PollError
+from exporter.model import ClockReading, Kind, ServerInfo, Snapshot, Source
+
+ASK_AGAIN_SECONDS = 300.0
+"""How long it is believed that an endpoint is missing, and that version and capability are what they were."""
+
+ASK_TOKEN_AGAIN_SECONDS = 3_600.0
+"""How long the join token is believed: it is the cluster's one credential, and is seldom asked for."""
+
+INFO_SECONDS = 2.0
+"""The most time of a poll that version, capability and token may take together."""
+
+WORKERS = "/api/p2p/workers"
+FEDERATION = "/api/p2p/federation"
+STATS = "/api/p2p/stats"
+P2P = "/api/p2p"
+TOKEN = "/api/p2p/token"  # noqa: S105 - a path
+VERSION = "/version"
+WELL_KNOWN = "/.well-known/localai.json"
+
+# `Date` is cut to the second: half of one later is the middle of what it can have been.
+_DATE_MIDDLE_SECONDS = 0.5
+
+NEVER = float("-inf")
+
+Value = TypeVar("Value")
+
+
+class Getter(Protocol):
+    """Who asks: `exporter.client.Client`."""
+
+    def get(self, path: str, deadline: float) -> Answer:
+        """Return the answer, or raise PollError."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """What good polls taught since LocalAI last changed; empty at the start and after a failure.
+
+    Attributes:
+        source: where the nodes were read.
+        generation: the shape that the answers had.
+        ids: every node that LocalAI knew.
+        lists_asked_at: when the three list endpoints were last asked for.
+        info_asked_at: when version and capability were last asked for.
+        token_read_at: when the token was last read.
+        version: what `/version` said.
+        capable: whether the well-known document said that P2P is on.
+        has_token: whether there was a token.
+        fingerprint: the token's.
+    """
+
+    source: Source | None = None
+    generation: str = ""
+    ids: frozenset[tuple[Kind, str]] = frozenset()
+    lists_asked_at: float = NEVER
+    info_asked_at: float = NEVER
+    token_read_at: float = NEVER
+    version: str | None = None
+    capable: bool | None = None
+    has_token: bool | None = None
+    fingerprint: str | None = None
+
+    def is_changed_by(self, snapshot: Snapshot) -> bool:
+        """Whether LocalAI may be another process, or another release, than at the last good poll.
+
+        It never forgets a node until it restarts, so a node that is gone tells of a restart.
+        """
+        return snapshot.generation != self.generation or not self.ids <= _ids(snapshot)
+
+    def info(self) -> ServerInfo:
+        """What LocalAI says of itself; on whether P2P is on, the well-known document goes before the token."""
+        enabled = self.has_token if self.capable is None else self.capable
+        return ServerInfo(self.version, enabled, self.fingerprint)
+
+
+def _ids(snapshot: Snapshot) -> frozenset[tuple[Kind, str]]:
+    return frozenset((node.kind, node.id) for node in snapshot.nodes)
+
+
+class LocalAI:
+    """Polls one LocalAI. Not for several threads at once.
+
+    Args:
+        client: who asks.
+        clock: for deadlines, and for LocalAI's time where it does not say its own.
+        timeout: seconds that a whole poll may take.
+        collect_token: whether the join token may be asked for.
+    """
+
+    def __init__(self, client: Getter, clock: Clock, timeout: float, *, collect_token: bool = False) -> None:
+        self._client = client
+        self._clock = clock
+        self._timeout = timeout
+        self._collect_token = collect_token
+        self._memory = _Memory()
+        self._reading: ClockReading | None = None
+
+    def poll(self) -> Snapshot:
+        """Ask LocalAI once.
+
+        Returns:
+            What it says, whole.
+
+        Raises:
+            PollError: the first question that got no usable answer, and why.
+        """
+        deadline = self._clock.monotonic() + self._timeout
+        memory, self._memory = self._memory, _Memory()
+        snapshot, lists_asked_at = self._read(memory, deadline)
+        if memory.is_changed_by(snapshot):
+            memory = _Memory()
+        memory = replace(
+            memory,
+            source=snapshot.source,
+            generation=snapshot.generation,
+            ids=_ids(snapshot),
+            lists_asked_at=lists_asked_at,
+        )
+        self._memory = memory = self._ask_info(memory, deadline)
+        generation = snapshot.generation
+        if generation == "1-2" and memory.version:
+            generation = decode.generation_of(memory.version) or generation
+        return replace(snapshot, server=memory.info(), generation=generation)
+
+    def _read(self, memory: _Memory, deadline: float) -> tuple[Snapshot, float]:
+        """Return the nodes, and when the list endpoints were last asked for."""
+        now = self._clock.monotonic()
+        if memory.source == Source.P2P and now - memory.lists_asked_at < ASK_AGAIN_SECONDS:
+            snapshot = self._read_p2p(deadline)
+            if not memory.is_changed_by(snapshot):
+                return snapshot, memory.lists_asked_at
+        try:
+            return self._read_lists(deadline), now
+        except PollError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+        return self._read_p2p(deadline), now
+
+    def _read_lists(self, deadline: float) -> Snapshot:
+        answer, _ = self._get(WORKERS, deadline)
+        workers = decode.workers(answer.body, self._server_now())
+        answer, _ = self._get(FEDERATION, deadline)
+        federated = decode.federation(answer.body, self._server_now())
+        answer, clock = self._get(STATS, deadline)
+        return decode.lists_snapshot(workers, federated, decode.stats(answer.body, workers.generation), clock)
+
+    def _read_p2p(self, deadline: float) -> Snapshot:
+        answer, clock = self._get(P2P, deadline)
+        # The rule is LocalAI's, so it is applied to what LocalAI's clock said, to the second.
+        now = clock.server if answer.date is None else answer.date
+        return decode.p2p_snapshot(answer.body, now, clock)
+
+    def _get(self, path: str, deadline: float) -> tuple[Answer, ClockReading]:
+        answer = self._client.get(path, deadline)
+        if answer.date is not None:
+            self._reading = ClockReading(answer.date + _DATE_MIDDLE_SECONDS, answer.received_at, exact=True)
+            return answer, self._reading
+        return answer, ClockReading(self._server_now(), self._clock.monotonic(), exact=False)
+
+    def _server_now(self) -> float:
+        """LocalAI's clock by its last `Date`; the exporter's where none was ever read."""
+        if self._reading is None:
+            return self._clock.wall()
+        return self._reading.at(self._clock.monotonic())
+
+    def _ask_info(self, memory: _Memory, deadline: float) -> _Memory:
+        """Ask what LocalAI says of itself, where that is due and time is left. No failure in here fails the poll."""
+        now = self._clock.monotonic()
+        info_due = now - memory.info_asked_at >= ASK_AGAIN_SECONDS
+        token_due = info_due if memory.has_token is None else now - memory.token_read_at >= ASK_TOKEN_AGAIN_SECONDS
+        deadline = min(deadline, now + INFO_SECONDS)
+        if now >= deadline:
+            return memory
+        if info_due:
+            version = self._ask(VERSION, decode.version, deadline)
+            upgraded = None not in (version, memory.version) and version != memory.version
+            memory = replace(
+                memory,
+                info_asked_at=now,
+                lists_asked_at=NEVER if upgraded else memory.lists_asked_at,
+                version=version,
+                capable=self._ask(WELL_KNOWN, decode.capability, deadline),
+            )
+        if token_due and self._collect_token:
+            token = self._ask(TOKEN, decode.token, deadline)
+            memory = replace(
+                memory,
+                token_read_at=now,
+                has_token=None if token is None else token != "",
+                fingerprint=token or None,
+            )
+        return memory
+
+    def _ask(self, path: str, read: Callable[[bytes], Value], deadline: float) -> Value | None:
+        try:
+            return read(self._client.get(path, deadline).body)
+        except PollError:
+            return None

@@ -1,0 +1,77 @@
+"""Log lines in logfmt or JSON, on the standard library's logging."""
+
+import json
+import logging
+import re
+import sys
+import traceback
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+_NAMES = {number: name for name, number in _LEVELS.items()} | {logging.CRITICAL: "error"}
+_BARE = re.compile(r"[^\s\"=\\\x00-\x1f\x7f-\x9f]+")
+
+
+def fields(**values: object) -> dict[str, Any]:
+    """Return the `extra` of a logging call that gives the line these fields; None is left out."""
+    return {"fields": {name: value for name, value in values.items() if value is not None}}
+
+
+def origin(error: BaseException) -> str:
+    """Say where an exception was raised, as `file:line`: all of a traceback that cannot hold a secret."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"
+
+
+def _line(record: logging.LogRecord) -> Mapping[str, object]:
+    moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {
+        "time": moment,
+        "level": _NAMES.get(record.levelno, "info"),
+        "msg": record.getMessage(),
+        **getattr(record, "fields", {}),
+    }
+
+
+def _logfmt(value: object) -> str:
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    # JSON's quoting: a line break or a terminal's escape sequence in a name cannot forge a second line.
+    return text if _BARE.fullmatch(text) else json.dumps(text)
+
+
+class LogfmtFormatter(logging.Formatter):
+    """`time=2026-11-22T21:06:12.250Z level=info msg="LocalAI answers" nodes=6`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one line."""
+        return " ".join(f"{name}={_logfmt(value)}" for name, value in _line(record).items())
+
+
+class JSONFormatter(logging.Formatter):
+    """The same fields as one JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one line."""
+        return json.dumps(_line(record), default=str)
+
+
+def configure(level: str, style: str, stream: TextIO | None = None) -> None:
+    """Send this program's log lines to `stream`, standard error by default.
+
+    Args:
+        level: `debug`, `info`, `warn` or `error`.
+        style: `logfmt` or `json`.
+        stream: where they go.
+    """
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JSONFormatter() if style == "json" else LogfmtFormatter())
+    program = logging.getLogger("exporter")
+    program.handlers = [handler]
+    program.setLevel(_LEVELS[level])
+    program.propagate = False
+    # The libraries log URLs and headers as they meet them; what matters of that is in our own lines.
+    logging.getLogger("urllib3").addHandler(logging.NullHandler())
+    logging.getLogger("urllib3").propagate = False

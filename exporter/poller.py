@@ -1,0 +1,141 @@
+"""The loop: ask LocalAI, note what moved, publish, wait. It ends when it is told to, and by nothing else."""
+
+import bisect
+import logging
+import threading
+from dataclasses import replace
+from typing import Protocol
+
+from exporter.clock import Clock
+from exporter.errors import PollError, Reason
+from exporter.log import fields, origin
+from exporter.model import DURATION_BUCKETS, Change, Outcome, PollTotals, Snapshot, View
+from exporter.retention import view
+from exporter.store import Store
+from exporter.tracker import Tracked, track
+
+_log = logging.getLogger(__name__)
+
+
+class Source(Protocol):
+    """Whom the loop asks: `exporter.localai.LocalAI`."""
+
+    def poll(self) -> Snapshot:
+        """Return what LocalAI says, or raise PollError."""
+
+
+class Poller:
+    """Polls at a fixed rate; a tick that a slow poll missed is skipped.
+
+    Args:
+        source: whom it asks.
+        store: where each outcome goes.
+        clock: times polls, and the waits between them.
+        interval: seconds from the start of one poll to the start of the next.
+        retention: how long an unseen node has series of its own, in seconds.
+        limit: the most nodes with series of their own.
+
+    Attributes:
+        beat: the clock's `awake` time at the end of the newest poll, and at the making.
+    """
+
+    def __init__(
+        self, source: Source, store: Store, clock: Clock, *, interval: float, retention: float, limit: int
+    ) -> None:
+        self._source = source
+        self._store = store
+        self._clock = clock
+        self._interval = interval
+        self._retention = retention
+        self._limit = limit
+        self.beat = clock.awake()
+        self._tracked = Tracked()
+        self._view: View | None = None
+        self._totals = PollTotals(failures=dict.fromkeys(Reason, 0), durations=(0,) * (len(DURATION_BUCKETS) + 1))
+        self._said: tuple[object, ...] = ()
+        self._unknown_lists: set[str] = set()
+
+    def run(self, stop: threading.Event) -> None:
+        """Poll until `stop` is set."""
+        due = self._clock.monotonic()
+        while not stop.is_set():
+            self.poll()
+            due += self._interval
+            behind = self._clock.monotonic() - due
+            if behind > 0:
+                due += (behind // self._interval + 1) * self._interval
+            stop.wait(due - self._clock.monotonic())
+
+    def poll(self) -> Outcome:
+        """Poll once and publish what came of it, whatever it was."""
+        started = self._clock.monotonic()
+        before = self._tracked
+        error = None
+        try:
+            snapshot = self._source.poll()
+            now = self._clock.monotonic()
+            tracked = track(before, snapshot, now)
+            shown = view(snapshot, tracked.tracks or {}, now, retention=self._retention, limit=self._limit)
+            self._tracked, self._view = tracked, shown
+        except PollError as failure:
+            error = failure
+        except Exception as bug:  # noqa: BLE001 - the loop outlives whatever nobody thought of, and says so
+            error = PollError(Reason.INTERNAL, f"{type(bug).__name__} at {origin(bug)}")
+        finished = self._clock.monotonic()
+        self._totals = _counted(self._totals, finished - started, error)
+        outcome = Outcome(finished, error, self._view, self._tracked.changes, self._totals)
+        self._store.publish(outcome)
+        self.beat = self._clock.awake()
+        self._say(outcome, before)
+        return outcome
+
+    def _say(self, outcome: Outcome, tracked_before: Tracked) -> None:
+        """Write a line for each thing that is otherwise than at the last poll."""
+        if outcome.error is not None:
+            state: tuple[object, ...] = (outcome.error.reason, outcome.error.detail)
+            if state != self._said:
+                _log.warning("poll failed", extra=fields(reason=outcome.error.reason, detail=outcome.error.detail))
+            self._said = state
+            return
+        if outcome.view is None:
+            return
+        snapshot = outcome.view.snapshot
+        state = (snapshot.source, snapshot.generation, snapshot.server)
+        if state != self._said:
+            _log.info(
+                "LocalAI answers",
+                extra=fields(
+                    source=snapshot.source,
+                    generation=snapshot.generation,
+                    version=snapshot.server.version,
+                    p2p_enabled=snapshot.server.enabled,
+                    nodes=sum(counts.total for counts in snapshot.counts.values()),
+                    nodes_online=sum(counts.online for counts in snapshot.counts.values()),
+                ),
+            )
+        self._said = state
+        for name in set(snapshot.unknown_lists) - self._unknown_lists:
+            _log.warning("LocalAI lists nodes of a kind that this release does not know", extra=fields(list=name))
+        self._unknown_lists.update(snapshot.unknown_lists)
+        for kind in snapshot.counts:
+            moved = {
+                change.value: outcome.changes[kind, change] - tracked_before.changes.get((kind, change), 0)
+                for change in Change
+            }
+            if any(moved.values()):
+                _log.info("membership changed", extra=fields(role=kind.role, backend=kind.backend, **moved))
+
+
+def _counted(totals: PollTotals, seconds: float, error: PollError | None) -> PollTotals:
+    durations = list(totals.durations)
+    durations[bisect.bisect_left(DURATION_BUCKETS, seconds)] += 1
+    failures = dict(totals.failures)
+    if error is not None:
+        failures[error.reason] += 1
+    return replace(
+        totals,
+        polls=totals.polls + 1,
+        failures=failures,
+        durations=tuple(durations),
+        seconds=totals.seconds + seconds,
+    )

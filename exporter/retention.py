@@ -1,0 +1,43 @@
+"""Which nodes have series of their own: LocalAI never forgets one, and Prometheus should not have to keep them all."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from exporter.model import Hidden, Kind, ShownNode, Snapshot, View
+from exporter.tracker import Track
+
+
+def view(
+    snapshot: Snapshot, tracks: Mapping[tuple[Kind, str], Track], now: float, *, retention: float, limit: int
+) -> View:
+    """Choose the nodes that are shown, and count the others.
+
+    Args:
+        snapshot: what LocalAI answered.
+        tracks: what is remembered of each of its nodes.
+        now: monotonic time in seconds.
+        retention: a node that was not seen for longer, in seconds on LocalAI's clock, is hidden. Never an online one,
+            nor one whose heartbeat moved within that time; one never seen counts from when we first heard of it.
+        limit: the most nodes that are shown, online first, then newest.
+    """
+    server_now = snapshot.clock.at(now)
+
+    def retained(node_track: Track, last_seen: float | None) -> bool:
+        seen_ago = now - node_track.first_seen_at if last_seen is None else server_now - last_seen
+        moved_ago = seen_ago if node_track.moved_at is None else now - node_track.moved_at
+        return node_track.online or min(seen_ago, moved_ago) <= retention
+
+    hidden: Counter[tuple[Kind, Hidden]] = Counter({(kind, why): 0 for kind in snapshot.counts for why in Hidden})
+    kept = []
+    for node in snapshot.nodes:
+        node_track = tracks[node.kind, node.id]
+        if retained(node_track, node.last_seen):
+            kept.append(ShownNode(node, node_track.moved_at))
+        else:
+            hidden[node.kind, Hidden.RETENTION] += 1
+    if len(kept) > limit:
+        kept.sort(key=lambda shown: (not shown.node.online, -(shown.node.last_seen or 0.0)))
+        for shown in kept[limit:]:
+            hidden[shown.node.kind, Hidden.LIMIT] += 1
+        del kept[limit:]
+    return View(snapshot, now, tuple(kept), dict(hidden))

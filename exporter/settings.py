@@ -1,0 +1,207 @@
+"""What the operator asked for: frozen values, checked before anything starts."""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from urllib.parse import SplitResult, urlsplit
+
+from exporter.durations import format_duration
+from exporter.errors import UsageError
+
+_MAX_PORT = 65_535
+
+MINIMUM_INTERVAL_SECONDS = 0.1
+"""LocalAI logs every request: nobody gains from asking more often than this."""
+
+
+class Secret:
+    """A string that no log, traceback or page can show by accident."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the secret itself, for the one place that sends it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    __str__ = __repr__
+
+
+def api_key(text: str, origin: str) -> Secret:
+    """Check a LocalAI API key, read from `origin`; white space around it is not part of it.
+
+    Raises:
+        UsageError: it cannot be a key; the text names the origin and never the key.
+    """
+    key = text.strip()
+    if not key:
+        raise UsageError(f"{origin} is empty: put LocalAI's API key there, or leave it out where LocalAI needs none")
+    if "," in key:
+        raise UsageError(
+            f"{origin} holds a comma: LocalAI reads a list of keys from a variable of that name; give the exporter one"
+        )
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise UsageError(f"{origin} holds a blank, a line break or another character that no HTTP header can carry")
+    return Secret(key)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyFile:
+    """Where the key lies. It is read again when the file changes: Kubernetes rotates secrets in place."""
+
+    path: Path
+
+    def read(self) -> Secret:
+        """Read and check the key.
+
+        Raises:
+            UsageError: the file cannot be read, or holds no key.
+        """
+        try:
+            text = self.path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"--localai.api-key-file: {self.path} cannot be read ({type(error).__name__})") from None
+        return api_key(text, f"--localai.api-key-file: {self.path}")
+
+
+def base_url(text: str) -> str:
+    """Check LocalAI's URL and return it without the slash at its end; a path prefix is kept.
+
+    Raises:
+        ValueError: it is no usable URL; the message says how one is written, and never repeats the text, which may
+            hold a password.
+    """
+    parts = _http_url(text, ("http", "https"))
+    if parts.query or parts.fragment:
+        raise ValueError("a query or fragment has no place in the URL: give scheme, host, port and path prefix only")
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+
+
+def proxy_url(text: str) -> str:
+    """Check a proxy's URL.
+
+    Raises:
+        ValueError: as for `base_url`; only proxies that are spoken to in plain HTTP are supported.
+    """
+    parts = _http_url(text, ("http",))
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _http_url(text: str, schemes: tuple[str, ...]) -> SplitResult:
+    example = f"write it as {schemes[0]}://host:port"
+    try:
+        parts = urlsplit(text.strip())
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError(f"not a URL: {example}") from None
+    if parts.scheme not in schemes or not host or re.search(r"[\x00-\x20\x7f]", parts.geturl()):
+        raise ValueError(f"not a URL with {' or '.join(schemes)}: {example}")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("a user or password has no place in the URL: LocalAI's key goes into --localai.api-key-file")
+    return parts
+
+
+@dataclass(frozen=True, slots=True)
+class ListenAddress:
+    """Where the HTTP server listens; an empty host is every interface."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> "ListenAddress":
+        """Read `:10040`, `127.0.0.1:10040` or `[::1]:10040`; port 0 is any free one.
+
+        Raises:
+            ValueError: it is none of these.
+        """
+        match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\[\]:\s]*)):(\d{1,5})", text, re.ASCII)
+        if not match or int(match[3]) > _MAX_PORT:
+            raise ValueError(f"{text!r} is no address: write it as :10040, 127.0.0.1:10040 or [::1]:10040")
+        return cls(match[1] or match[2], int(match[3]))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One LocalAI, and how it is watched. Times are in seconds, sizes in bytes."""
+
+    url: str = "http://localhost:8080"
+    api_key: Secret | ApiKeyFile | None = None
+    tls_ca_file: Path | None = None
+    tls_cert_file: Path | None = None
+    tls_key_file: Path | None = None
+    tls_insecure: bool = False
+    proxy_url: str | None = None
+    max_response_bytes: int = 32 * 2**20
+    poll_interval: float = 15.0
+    poll_timeout: float = 10.0
+    stale_after: float = 60.0
+    node_retention: float = 86_400.0
+    node_limit: int = 5_000
+    expected: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    expected_hosts: tuple[str, ...] = ()
+    collect_token: bool = False
+
+    def __post_init__(self) -> None:
+        """Check what belongs together.
+
+        Raises:
+            UsageError: the parts do not fit; the text names the flags.
+        """
+        if self.poll_interval < MINIMUM_INTERVAL_SECONDS:
+            raise UsageError(f"--poll.interval must be at least {format_duration(MINIMUM_INTERVAL_SECONDS)}")
+        if not 0 < self.poll_timeout <= self.poll_interval:
+            raise UsageError(
+                f"--poll.timeout {format_duration(self.poll_timeout)} must be above 0 and no longer than "
+                f"--poll.interval {format_duration(self.poll_interval)}: a poll has to end before the next one starts"
+            )
+        if self.stale_after < self.poll_interval:
+            raise UsageError(
+                f"--poll.stale-after {format_duration(self.stale_after)} must be no shorter than --poll.interval "
+                f"{format_duration(self.poll_interval)}: every series would vanish between two polls"
+            )
+        if self.node_retention <= 0:
+            raise UsageError("--node.retention must be above 0")
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise UsageError("--localai.tls-cert-file and --localai.tls-key-file go together: give both or neither")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that the program was told."""
+
+    target: Target = field(default_factory=Target)
+    listen_addresses: tuple[ListenAddress, ...] = (ListenAddress("", 10_040),)
+    telemetry_path: str = "/metrics"
+    exporter_metrics: bool = True
+    log_level: str = "info"
+    log_format: str = "logfmt"
+
+
+def concerns(target: Target) -> list[str]:
+    """Return what a careful operator would want to be told of these settings."""
+    found = []
+    parts = urlsplit(target.url)
+    if target.api_key and parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+        found.append("LocalAI's API key goes over the network in plain HTTP: whoever listens can read it")
+    if target.tls_insecure:
+        found.append("LocalAI's certificate is not checked: whoever stands between can read the API key")
+    return found
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

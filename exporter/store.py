@@ -1,0 +1,18 @@
+"""The newest outcome, swapped whole: a scrape sees one poll or the next, never a half of each."""
+
+from exporter.model import Outcome
+
+
+class Store:
+    """Written by the poll loop, read by every scrape. One reference is swapped, which Python does in one step."""
+
+    def __init__(self) -> None:
+        self._outcome: Outcome | None = None
+
+    def publish(self, outcome: Outcome) -> None:
+        """Make an outcome the newest."""
+        self._outcome = outcome
+
+    def latest(self) -> Outcome | None:
+        """Return the newest outcome; None before the first poll has ended."""
+        return self._outcome

@@ -1,0 +1,95 @@
+"""What moved from one good poll to the next: heartbeats, on the exporter's own clock, and memberships.
+
+LocalAI compares the node's clock with its own. A dead node whose clock runs ahead stays online, and a living one whose
+clock lags flaps. That a node's last-seen moved is liveness which needs no clock but ours.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from exporter.model import Change, Kind, Node, Snapshot
+
+Key = tuple[Kind, str]
+
+RESET_AFTER_POLLS = 3
+"""A last-seen that was below its highest value for so many polls in a row has really stepped back: the node's clock was
+set, say. Fewer than that are a load balancer's other instance, whose view of a dead node is older."""
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """What is remembered of one node; times are monotonic seconds of the exporter's clock.
+
+    Attributes:
+        online: the newest verdict.
+        first_seen_at: when LocalAI first listed it.
+        highest: the highest last-seen.
+        polls_below: for how many polls in a row it has been below that.
+        moved_at: when `highest` last rose; None until it did. The first sight is no movement.
+    """
+
+    online: bool
+    first_seen_at: float
+    highest: float | None
+    polls_below: int = 0
+    moved_at: float | None = None
+
+    def follow(self, node: Node, now: float) -> "Track":
+        """Return what is known after one more sight of the node."""
+        track = replace(self, online=node.online)
+        if node.last_seen is None:
+            return track
+        if self.highest is None:
+            return replace(track, highest=node.last_seen)
+        if node.last_seen > self.highest:
+            return replace(track, highest=node.last_seen, polls_below=0, moved_at=now)
+        if node.last_seen == self.highest:
+            return replace(track, polls_below=0)
+        if self.polls_below + 1 < RESET_AFTER_POLLS:
+            return replace(track, polls_below=self.polls_below + 1)
+        return replace(track, highest=node.last_seen, polls_below=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """Everything that is remembered: the nodes of the newest good poll, and the changes since the start.
+
+    Attributes:
+        tracks: by kind and id; a node that LocalAI forgot is forgotten here too.
+        changes: how often each change happened, for every kind that was ever known.
+    """
+
+    tracks: Mapping[Key, Track] | None = None
+    changes: Mapping[tuple[Kind, Change], int] = field(default_factory=dict)
+
+
+def track(before: Tracked, snapshot: Snapshot, now: float) -> Tracked:
+    """Return what is known after a good poll. The first one is a baseline, and counts no change.
+
+    Args:
+        before: what was known.
+        snapshot: what LocalAI answered.
+        now: monotonic time in seconds.
+    """
+    known = before.tracks or {}
+    tracks = {}
+    for node in snapshot.nodes:
+        key = node.kind, node.id
+        tracks[key] = known[key].follow(node, now) if key in known else Track(node.online, now, node.last_seen)
+    changes = {(kind, change): 0 for kind in snapshot.counts for change in Change} | dict(before.changes)
+    if before.tracks is not None:
+        for kind, change in _changes(before.tracks, tracks):
+            # A kind that this generation does not know any more still loses its nodes.
+            changes[kind, change] = changes.get((kind, change), 0) + 1
+    return Tracked(tracks, changes)
+
+
+def _changes(before: Mapping[Key, Track], after: Mapping[Key, Track]) -> Iterator[tuple[Kind, Change]]:
+    for key, new in after.items():
+        old = before.get(key)
+        if old is None:
+            yield key[0], Change.JOINED
+        elif old.online != new.online:
+            yield key[0], Change.RETURNED if new.online else Change.LOST
+    for kind, _ in before.keys() - after.keys():
+        yield kind, Change.FORGOTTEN

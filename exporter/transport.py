@@ -1,0 +1,312 @@
+"""Sockets that keep a deadline: every wait of a connection, from the name to the last byte, ends in time.
+
+A timeout per read never ends a body that drips a byte a second. Here each receive, send, connect and handshake is
+given what is left of one deadline, and a wait that outlasts it is a `PollError`, wherever in the libraries it was.
+"""
+
+import errno
+import ipaddress
+import re
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from exporter.errors import PollError, Reason
+
+_TUNNEL_ANSWER_BYTES = 16_384
+_TUNNEL_MADE = re.compile(rb"HTTP/1\.[01] 2\d\d[ \r]")
+
+# OpenSSL's X509_V_ERR_* codes that an operator meets, in words that say what to look at.
+_CERTIFICATE_FAULTS = {
+    9: "it is not valid yet",
+    10: "it has expired",
+    18: "it is self-signed",
+    19: "a self-signed certificate is in its chain",
+    20: "its issuer is unknown",
+    21: "its issuer is unknown",
+    62: "it is for another host name",
+    64: "it is for another IP address",
+}
+
+Addresses = Sequence[tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]]
+
+
+def _getaddrinfo(host: str, port: int, flags: int = 0) -> Addresses:
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+
+
+class Wire:
+    """The budget of one GET, shared by every socket that serves it.
+
+    Attributes:
+        opened: whether a connection was made for this GET.
+        received: bytes received for it.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._deadline = 0.0
+        self.opened = False
+        self.received = 0
+
+    def start(self, deadline: float) -> None:
+        """Begin a GET that ends at `deadline`, in monotonic seconds."""
+        self._deadline = deadline
+        self.opened = False
+        self.received = 0
+
+    def remaining(self) -> float:
+        """Return the seconds left.
+
+        Raises:
+            PollError: `TIMEOUT`, none are.
+        """
+        remaining = self._deadline - self._monotonic()
+        if remaining <= 0:
+            raise _timeout()
+        return remaining
+
+    def wait(self, sock: socket.socket, operation: Callable[..., Any], *arguments: Any) -> Any:
+        """Call one blocking operation of a socket with what is left as its timeout."""
+        sock.settimeout(self.remaining())
+        try:
+            return operation(*arguments)
+        except TimeoutError:
+            raise _timeout() from None
+
+
+def _timeout() -> PollError:
+    return PollError(Reason.TIMEOUT, "the deadline passed before the answer was complete")
+
+
+class _PlainSocket(socket.socket):
+    wire: Wire
+
+    def recv_into(self, *arguments: Any) -> int:
+        count: int = self.wire.wait(self, super().recv_into, *arguments)
+        self.wire.received += count
+        return count
+
+    def sendall(self, *arguments: Any) -> None:
+        self.wire.wait(self, super().sendall, *arguments)
+
+
+class _TLSSocket(ssl.SSLSocket):
+    wire: Wire
+
+    def recv_into(self, *arguments: Any) -> int:
+        count: int = self.wire.wait(self, super().recv_into, *arguments)
+        self.wire.received += count
+        return count
+
+    def send(self, *arguments: Any) -> int:
+        count: int = self.wire.wait(self, super().send, *arguments)
+        return count
+
+
+class Resolver:
+    """Looks names up in a thread of its own, because a lookup cannot be interrupted; one at a time."""
+
+    def __init__(self, lookup: Callable[..., Addresses] = _getaddrinfo) -> None:
+        self._lookup = lookup
+        self._thread: threading.Thread | None = None
+
+    def resolve(self, host: str, port: int, wire: Wire) -> Addresses:
+        """Return the addresses of `host`, each ready for a socket.
+
+        Raises:
+            PollError: `DNS`, there are none, or there were none in time.
+        """
+        try:
+            ipaddress.ip_address(host.partition("%")[0])
+        except ValueError:
+            pass
+        else:
+            return self._lookup(host, port, socket.AI_NUMERICHOST)
+        if self._thread is not None and self._thread.is_alive():
+            raise PollError(Reason.DNS, "an earlier lookup of the host name is still waiting for an answer")
+        found: list[Addresses] = []
+        self._thread = threading.Thread(target=self._look_up, args=(host, port, found), name="resolver", daemon=True)
+        self._thread.start()
+        self._thread.join(wire.remaining())
+        if self._thread.is_alive():
+            raise PollError(Reason.DNS, "the host name was not resolved before the deadline")
+        if not found or not found[0]:
+            raise PollError(Reason.DNS, "the host name could not be resolved")
+        return found[0]
+
+    def _look_up(self, host: str, port: int, found: list[Addresses]) -> None:
+        try:
+            found.append(self._lookup(host, port))
+        except (OSError, UnicodeError):  # UnicodeError: a name that IDNA cannot encode
+            return
+
+
+class Dialer:
+    """Opens connections whose every wait ends at the wire's deadline."""
+
+    def __init__(self, wire: Wire, resolver: Resolver, context: ssl.SSLContext | None) -> None:
+        self._wire = wire
+        self._resolver = resolver
+        self._context = context
+
+    def tcp(self, host: str, port: int) -> socket.socket:
+        """Connect to the first of the host's addresses that answers.
+
+        Raises:
+            PollError: `DNS`, `CONNECT` or `TIMEOUT`.
+        """
+        addresses = self._resolver.resolve(host, port, self._wire)
+        failure = _timeout()
+        for tried, (family, kind, protocol, _, address) in enumerate(addresses):
+            sock = _PlainSocket(family, kind, protocol)
+            try:
+                sock.wire = self._wire
+                # A share each: a first address that never answers leaves time for the second.
+                sock.settimeout(self._wire.remaining() / (len(addresses) - tried))
+                sock.connect(address)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except TimeoutError:
+                sock.close()
+                failure = _timeout()
+            except OSError as error:
+                sock.close()
+                name = errno.errorcode.get(error.errno or 0, "unknown error")
+                failure = PollError(Reason.CONNECT, f"no connection to port {port} ({name})")
+            except PollError:
+                sock.close()
+                raise
+            else:
+                self._wire.opened = True
+                return sock
+        raise failure
+
+    def tls(self, sock: socket.socket, host: str) -> socket.socket:
+        """Wrap a connected socket, with `host` as the name that the certificate must have.
+
+        Raises:
+            PollError: `TLS` or `TIMEOUT`.
+        """
+        if self._context is None:
+            raise PollError(Reason.INTERNAL, "a TLS connection was asked for without a TLS configuration")
+        try:
+            secured = self._context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+            secured.wire = self._wire  # type: ignore[attr-defined] # the context makes _TLSSocket, as it was told
+            self._wire.wait(secured, secured.do_handshake)
+        except ssl.SSLCertVerificationError as error:
+            sock.close()
+            fault = _CERTIFICATE_FAULTS.get(error.verify_code, f"OpenSSL's verification code {error.verify_code}")
+            raise PollError(Reason.TLS, f"the certificate was not accepted: {fault}") from None
+        except OSError:
+            sock.close()
+            raise PollError(Reason.TLS, "the TLS handshake failed: is this a TLS port?") from None
+        return secured
+
+    def tunnel(self, sock: socket.socket, host: str, port: int, headers: Mapping[str, str]) -> None:
+        """Ask the proxy at the other end of `sock` for a connection to `host`.
+
+        Raises:
+            PollError: `CONNECT`, the proxy refuses; `PROTOCOL`, it does not answer in HTTP; `TIMEOUT`.
+        """
+        target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        lines = [
+            f"CONNECT {target} HTTP/1.1",
+            f"Host: {target}",
+            *(f"{name}: {text}" for name, text in headers.items()),
+        ]
+        answer = b""
+        try:
+            sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
+            while not answer.endswith(b"\r\n\r\n") and len(answer) < _TUNNEL_ANSWER_BYTES:
+                # Byte by byte: what follows the empty line belongs to TLS.
+                byte = bytearray(1)
+                if not sock.recv_into(byte):
+                    break
+                answer += byte
+        except OSError:
+            answer = b""
+        if not answer.endswith(b"\r\n\r\n"):
+            raise PollError(Reason.PROTOCOL, "the proxy ended the connection instead of answering")
+        if not _TUNNEL_MADE.match(answer):
+            raise PollError(Reason.CONNECT, "the proxy refuses a connection to LocalAI")
+
+
+def tls_context(
+    ca_file: str | None = None, cert_file: str | None = None, key_file: str | None = None, *, insecure: bool = False
+) -> ssl.SSLContext:
+    """Build the TLS configuration of a `Dialer`.
+
+    Raises:
+        OSError: a file cannot be read, or holds no certificate or key (`ssl.SSLError` is one).
+    """
+    context = ssl.create_default_context(cafile=ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = _TLSSocket
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if cert_file is not None:
+        context.load_cert_chain(cert_file, key_file)
+    return context
+
+
+def _pools(dialer: Dialer) -> dict[str, type[HTTPConnectionPool]]:
+    class Plain(HTTPConnection):
+        def connect(self) -> None:
+            self.sock = dialer.tcp(self.host, self.port or 80)
+
+    class Secured(HTTPSConnection):
+        tunnel_to: tuple[str, int, Mapping[str, str]] | None = None
+
+        def set_tunnel(
+            self, host: str, port: int | None = None, headers: Mapping[str, str] | None = None, scheme: str = "http"
+        ) -> None:
+            super().set_tunnel(host, port, headers, scheme)
+            self.tunnel_to = (host, port or 443, headers or {})
+
+        def connect(self) -> None:
+            sock = dialer.tcp(self.host, self.port or 443)
+            host = self.host
+            try:
+                if self.tunnel_to:
+                    host = self.tunnel_to[0].strip("[]")
+                    dialer.tunnel(sock, host, *self.tunnel_to[1:])
+                self.sock = dialer.tls(sock, host)
+            except PollError:
+                sock.close()
+                raise
+            # Verified as the context was told to; what it was told is the operator's word, said in a log and a metric.
+            self.is_verified = True
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecuredPool(HTTPSConnectionPool):
+        ConnectionCls = Secured
+
+    return {"http": PlainPool, "https": SecuredPool}
+
+
+class DeadlineAdapter(HTTPAdapter):
+    """The adapter of a requests session whose connections a `Dialer` opens."""
+
+    def __init__(self, dialer: Dialer) -> None:
+        self._pools = _pools(dialer)
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        """Let requests build its pools of our classes."""
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        """Let requests build the pools behind a proxy of our classes too."""
+        manager = super().proxy_manager_for(proxy, **options)
+        manager.pool_classes_by_scheme = self._pools
+        return manager
