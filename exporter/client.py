@@ -13,8 +13,9 @@ from requests.auth import AuthBase
 
 from exporter import __version__
 from exporter.errors import PollError, Reason, UsageError
+from exporter.resolver import Resolver
 from exporter.settings import ApiKeyFile, Secret, Target
-from exporter.transport import DeadlineAdapter, Dialer, Resolver, Wire, tls_context
+from exporter.transport import DeadlineAdapter, Dialer, Wire, tls_context
 
 _PIECE_BYTES = 65_536
 

@@ -14,8 +14,6 @@ A key that nobody knows is never an error. A bad entry costs itself only; a bad 
 """
 
 import hashlib
-import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ from typing import Any, NoReturn
 from exporter.errors import PollError, Reason
 from exporter.labels import label
 from exporter.model import FEDERATED, LLAMA_CPP, MLX, ClockReading, Kind, Node, RoleCounts, Snapshot, Source
+from exporter.strictjson import parse_object
 from exporter.timestamps import parse_timestamp
 
 ONLINE_WITHIN_SECONDS = 40.0
@@ -59,33 +58,6 @@ class Workers:
 
 def _shape(detail: str) -> NoReturn:
     raise PollError(Reason.SHAPE, detail)
-
-
-def _not_json(_: object) -> NoReturn:
-    raise ValueError
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    return value if math.isfinite(value) else _not_json(text)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    return value if len(value) == len(pairs) else _not_json(pairs)
-
-
-def _object(body: bytes, where: str) -> dict[str, Any]:
-    try:
-        value = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_unique, parse_float=_finite, parse_constant=_not_json
-        )
-    except (ValueError, RecursionError):
-        # From None: the exception holds the answer, and an answer may hold a secret.
-        raise PollError(Reason.NOT_JSON, f"{where} answered {len(body)} bytes that are not JSON") from None
-    if not isinstance(value, dict):
-        _shape(f"{where} answered JSON that is not an object")
-    return value
 
 
 def _text(entry: Mapping[str, Any], key: str) -> str:
@@ -179,7 +151,7 @@ def workers(body: bytes, now: float) -> Workers:
         PollError: `NOT_JSON` or `SHAPE`.
     """
     where = "/api/p2p/workers"
-    value = _object(body, where)
+    value = parse_object(body, where)
     if "llama_cpp" not in value and "mlx" not in value:
         return Workers("2", {LLAMA_CPP: _nodes(value, "nodes", LLAMA_CPP, _LISTS, now=now, where=where)}, ())
     if not isinstance(value.get("nodes", []), list | None):
@@ -199,7 +171,7 @@ def workers(body: bytes, now: float) -> Workers:
 def federation(body: bytes, now: float) -> NodeList:
     """Read `/api/p2p/federation`; arguments and errors as for `workers`."""
     where = "/api/p2p/federation"
-    return _nodes(_object(body, where), "nodes", FEDERATED, _LISTS, now=now, where=where)
+    return _nodes(parse_object(body, where), "nodes", FEDERATED, _LISTS, now=now, where=where)
 
 
 _STATS_KEYS = {
@@ -222,7 +194,7 @@ def stats(body: bytes, generation: str) -> Mapping[Kind, tuple[int, int]]:
     Raises:
         PollError: `NOT_JSON` or `SHAPE`, also where LocalAI became another release since `/api/p2p/workers`.
     """
-    value = _object(body, "/api/p2p/stats")
+    value = parse_object(body, "/api/p2p/stats")
     counts = {}
     for kind, key in _STATS_KEYS[generation].items():
         pair = value.get(key)
@@ -271,7 +243,7 @@ def p2p_snapshot(body: bytes, now: float, clock: ClockReading) -> Snapshot:
         PollError: `NOT_JSON` or `SHAPE`.
     """
     where = "/api/p2p"
-    value = _object(body, where)
+    value = parse_object(body, where)
     generation = "3" if "llama_cpp_nodes" in value or "mlx_nodes" in value else "1-2"
     keys = _P2P_KEYS[generation]
     by_kind = {kind: _nodes(value, key, kind, _P2P, now=now, where=where) for kind, key in keys.items()}
@@ -294,7 +266,7 @@ def version(body: bytes) -> str:
     Raises:
         PollError: `NOT_JSON` or `SHAPE`.
     """
-    value = _object(body, "/version").get("version")
+    value = parse_object(body, "/version").get("version")
     return label(value) if isinstance(value, str) and value else _shape("/version names no version")
 
 
@@ -305,7 +277,7 @@ def capability(body: bytes) -> bool:
         PollError: `NOT_JSON` or `SHAPE`.
     """
     where = "/.well-known/localai.json"
-    capabilities = _object(body, where).get("capabilities")
+    capabilities = parse_object(body, where).get("capabilities")
     enabled = capabilities.get("p2p") if isinstance(capabilities, dict) else None
     return enabled if isinstance(enabled, bool) else _shape(f"{where} does not say whether P2P is on")
 

@@ -5,12 +5,10 @@ given what is left of one deadline, and a wait that outlasts it is a `PollError`
 """
 
 import errno
-import ipaddress
 import re
 import socket
 import ssl
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -18,6 +16,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from exporter.errors import PollError, Reason
+from exporter.resolver import Resolver
 
 _TUNNEL_ANSWER_BYTES = 16_384
 _TUNNEL_MADE = re.compile(rb"HTTP/1\.[01] 2\d\d[ \r]")
@@ -33,12 +32,6 @@ _CERTIFICATE_FAULTS = {
     62: "it is for another host name",
     64: "it is for another IP address",
 }
-
-Addresses = Sequence[tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]]
-
-
-def _getaddrinfo(host: str, port: int, flags: int = 0) -> Addresses:
-    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
 
 
 class Wire:
@@ -110,44 +103,6 @@ class _TLSSocket(ssl.SSLSocket):
         return count
 
 
-class Resolver:
-    """Looks names up in a thread of its own, because a lookup cannot be interrupted; one at a time."""
-
-    def __init__(self, lookup: Callable[..., Addresses] = _getaddrinfo) -> None:
-        self._lookup = lookup
-        self._thread: threading.Thread | None = None
-
-    def resolve(self, host: str, port: int, wire: Wire) -> Addresses:
-        """Return the addresses of `host`, each ready for a socket.
-
-        Raises:
-            PollError: `DNS`, there are none, or there were none in time.
-        """
-        try:
-            ipaddress.ip_address(host.partition("%")[0])
-        except ValueError:
-            pass
-        else:
-            return self._lookup(host, port, socket.AI_NUMERICHOST)
-        if self._thread is not None and self._thread.is_alive():
-            raise PollError(Reason.DNS, "an earlier lookup of the host name is still waiting for an answer")
-        found: list[Addresses] = []
-        self._thread = threading.Thread(target=self._look_up, args=(host, port, found), name="resolver", daemon=True)
-        self._thread.start()
-        self._thread.join(wire.remaining())
-        if self._thread.is_alive():
-            raise PollError(Reason.DNS, "the host name was not resolved before the deadline")
-        if not found or not found[0]:
-            raise PollError(Reason.DNS, "the host name could not be resolved")
-        return found[0]
-
-    def _look_up(self, host: str, port: int, found: list[Addresses]) -> None:
-        try:
-            found.append(self._lookup(host, port))
-        except (OSError, UnicodeError):  # UnicodeError: a name that IDNA cannot encode
-            return
-
-
 class Dialer:
     """Opens connections whose every wait ends at the wire's deadline."""
 
@@ -162,7 +117,7 @@ class Dialer:
         Raises:
             PollError: `DNS`, `CONNECT` or `TIMEOUT`.
         """
-        addresses = self._resolver.resolve(host, port, self._wire)
+        addresses = self._resolver.resolve(host, port, self._wire.remaining())
         failure = _timeout()
         for tried, (family, kind, protocol, _, address) in enumerate(addresses):
             sock = _PlainSocket(family, kind, protocol)

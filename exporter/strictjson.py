@@ -1,0 +1,42 @@
+"""JSON as RFC 8259 and I-JSON (RFC 7493) have it: what Python's reader lets pass beyond that is refused."""
+
+import json
+import math
+from typing import Any, NoReturn
+
+from exporter.errors import PollError, Reason
+
+
+def _refuse(_: object) -> NoReturn:
+    raise ValueError
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _refuse(text)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    return value if len(value) == len(pairs) else _refuse(pairs)
+
+
+def parse_object(body: bytes, where: str) -> dict[str, Any]:
+    """Return the object that `body` is.
+
+    Args:
+        body: UTF-8 without a byte order mark.
+        where: the path that answered it, for the error's text.
+
+    Raises:
+        PollError: `NOT_JSON`, also for NaN, an infinite number, a key that stands twice, and a nesting that is too
+            deep to follow; `SHAPE`, it is JSON and no object.
+    """
+    try:
+        value = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_float=_finite, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        # From None: the exception holds the answer, and an answer may hold a secret.
+        raise PollError(Reason.NOT_JSON, f"{where} answered {len(body)} bytes that are not JSON") from None
+    if not isinstance(value, dict):
+        raise PollError(Reason.SHAPE, f"{where} answered JSON that is not an object")
+    return value
