@@ -96,7 +96,7 @@ def _demo(settings: Settings, arguments: argparse.Namespace) -> int:
     stop = _stop_on_signals()
     try:
         scenario = parse_scenario(_script(arguments.scenario))
-    except ValueError as error:
+    except UsageError as error:
         raise UsageError(f"--scenario: {error}") from None
     with Simulator(scenario) as localai:
         # What the environment says of a real LocalAI, its key included, has no place in a demo.

@@ -4,6 +4,7 @@ import re
 
 # Prometheus' own units and order, from its configuration reference; a year has 365 days there.
 _UNITS = {"y": 31_536_000.0, "w": 604_800.0, "d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_LONGEST = 2.0**63 / 1e9  # Prometheus, and the timers of Python, count nanoseconds in 64 bits
 _PATTERN = re.compile("".join(rf"(?:(?P<{unit}>[0-9]+){unit})?" for unit in _UNITS))
 
 
@@ -18,7 +19,11 @@ def parse_duration(text: str) -> float:
         return 0.0
     if not match or not text:
         raise ValueError(f"{text!r} is no duration: write it as Prometheus does, for example 15s, 1m30s or 500ms")
-    return sum(int(number) * _UNITS[unit] for unit, number in match.groupdict().items() if number)
+    # float, not int: thousands of digits are infinity then, and no error of another kind.
+    seconds = sum(float(number) * _UNITS[unit] for unit, number in match.groupdict().items() if number)
+    if seconds > _LONGEST:
+        raise ValueError(f"{text[:30]!r} is too long: Prometheus knows none above 292 years")
+    return seconds
 
 
 def format_duration(seconds: float) -> str:

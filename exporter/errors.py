@@ -1,35 +1,41 @@
 """Why a poll failed: a closed vocabulary, because it becomes a label."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Values of the label `reason`. A failure that fits none of them is `INTERNAL`: a bug that says so."""
+    """Values of the label `reason`; `REASONS` says what each means."""
 
     DNS = "dns"
-    """The host name could not be resolved."""
     CONNECT = "connect"
-    """No TCP connection could be made."""
     TLS = "tls"
-    """The TLS handshake failed, or the certificate was not accepted."""
     TIMEOUT = "timeout"
-    """The poll's deadline passed first."""
     PROTOCOL = "protocol"
-    """What answered does not keep to HTTP, or used a content encoding that was not asked for."""
     REDIRECT = "redirect"
-    """LocalAI, or what stands before it, pointed elsewhere; redirects are not followed."""
     AUTH = "auth"
-    """401 or 403: the key is missing, wrong, or not an admin's."""
     HTTP_STATUS = "http_status"
-    """Any other status than 200."""
     TOO_LARGE = "too_large"
-    """The answer is larger than `--localai.max-response-bytes`."""
     NOT_JSON = "not_json"
-    """The answer is not JSON in UTF-8, as RFC 8259 has it."""
     SHAPE = "shape"
-    """The answer is JSON, and not what any known LocalAI release says there."""
     INTERNAL = "internal"
-    """The exporter itself failed: please report it."""
+
+
+REASONS: Mapping[Reason, str] = {
+    Reason.DNS: "The host name could not be resolved.",
+    Reason.CONNECT: "No TCP connection could be made.",
+    Reason.TLS: "The TLS handshake failed, or the certificate was not accepted.",
+    Reason.TIMEOUT: "The poll's deadline passed first.",
+    Reason.PROTOCOL: "What answered does not keep to HTTP, or used an encoding that was not asked for.",
+    Reason.REDIRECT: "LocalAI, or what stands before it, pointed elsewhere; redirects are not followed.",
+    Reason.AUTH: "401 or 403: the key is missing, wrong, or not an admin's.",
+    Reason.HTTP_STATUS: "Any other status than 200.",
+    Reason.TOO_LARGE: "The answer is larger than `--localai.max-response-bytes`.",
+    Reason.NOT_JSON: "The answer is not JSON in UTF-8.",
+    Reason.SHAPE: "The answer is JSON, and not what any known LocalAI release says there.",
+    Reason.INTERNAL: "None of the others: a bug of the exporter. Please report it.",
+}
+"""What an operator is told of each reason."""
 
 
 class PollError(Exception):

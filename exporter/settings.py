@@ -102,7 +102,8 @@ def _http_url(text: str, schemes: tuple[str, ...]) -> SplitResult:
         host, _ = parts.hostname, parts.port
     except ValueError:
         raise ValueError(f"not a URL: {example}") from None
-    if parts.scheme not in schemes or not host or re.search(r"[\x00-\x20\x7f]", parts.geturl()):
+    # In the text itself: urlsplit drops tabs and line breaks, and would join what they part.
+    if parts.scheme not in schemes or not host or re.search(r"[\x00-\x20\x7f-\x9f]", text.strip()):
         raise ValueError(f"not a URL with {' or '.join(schemes)}: {example}")
     if parts.username is not None or parts.password is not None:
         raise ValueError("a user or password has no place in the URL: LocalAI's key goes into --localai.api-key-file")

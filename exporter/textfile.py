@@ -1,6 +1,7 @@
 """A page for node_exporter's textfile collector: the file is the old one or the new one, never a half."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from exporter.errors import UsageError
@@ -16,16 +17,22 @@ def write_atomically(path: Path, body: bytes) -> None:
     Raises:
         UsageError: it cannot be written; what stood there stands there still.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Through a link to the file itself, which is no file where it is a device: replacing /dev/stdout would break it.
+    place = Path(os.path.realpath(path))
+    draft = place.with_name(f".{place.name}.{os.getpid()}.tmp")
     try:
+        if place.exists() and not place.is_file():
+            raise UsageError(f"--output: {path} is no regular file: leave --output out to print")
         with draft.open("wb") as file:
             file.write(body)
             file.flush()
             os.fsync(file.fileno())
         draft.chmod(_MODE)
-        draft.replace(path)
+        draft.replace(place)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        # Where the draft could not even be made, its removal fails too, and for the same reason.
+        with suppress(OSError):
+            draft.unlink()
         raise UsageError(
             f"--output: {path} cannot be written ({error.strerror}); its old content is untouched"
         ) from None

@@ -1,0 +1,422 @@
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.captures import CAPTURES, Capture, capture
+from support.localai import entry, p2p_entry, stats
+
+from exporter import decode
+from exporter.errors import PollError, Reason
+from exporter.model import FEDERATED, LLAMA_CPP, MLX, ClockReading, Kind, Node, RoleCounts, Snapshot
+
+NOW = 1_800_000_000.0
+CLOCK = ClockReading(NOW, 0.0, exact=True)
+
+
+def encode(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+def p2p(value: object) -> Snapshot:
+    return decode.p2p_snapshot(encode(value), NOW, CLOCK)
+
+
+def federated(*entries: object) -> decode.NodeList:
+    return decode.federation(encode({"nodes": entries}), NOW)
+
+
+def only(*entries: object) -> Node:
+    (node,) = federated(*entries).nodes
+    return node
+
+
+class TestEntries:
+    def test_every_field(self) -> None:
+        seen = "2027-01-15T08:59:00.25+01:00"
+        assert only(entry("rack1-gpu-01-mENxBjydya", seen=seen, tunnelAddress="127.0.0.1:38749")) == Node(
+            kind=FEDERATED,
+            id="rack1-gpu-01-mENxBjydya",
+            host="rack1-gpu-01",
+            name="mENxBjydya",
+            service_id="mENxBjydya",
+            tunnel_address="127.0.0.1:38749",
+            last_seen=NOW - 59.75,
+            online=True,
+        )
+
+    @pytest.mark.parametrize(
+        ("node_id", "name", "host"),
+        [
+            ("gpu-01-abc", "abc", "gpu-01"),
+            ("rack1.lab.internal-abc", "abc", "rack1.lab.internal"),
+            ("abc-abc", "abc", "abc"),
+            ("gpu-01-abc", "", "gpu-01-abc"),
+            ("gpu-01-abc", "xyz", "gpu-01-abc"),
+            ("gpu-01abc", "abc", "gpu-01abc"),
+            ("-abc", "abc", "-abc"),
+            ("abc", "abc", "abc"),
+        ],
+    )
+    def test_the_host_is_the_id_without_its_name(self, node_id: str, name: str, host: str) -> None:
+        assert only(entry(node_id) | {"name": name}).host == host
+
+    def test_the_host_is_taken_before_the_labels_are_cut(self) -> None:
+        node = only(entry(f"{'h' * 130}-{'n' * 20}"))
+        assert node.host.startswith("h" * 111 + "~")
+        assert len(node.id) == len(node.host) == 128
+        assert node.id != node.host
+
+    @pytest.mark.parametrize(
+        "bad",
+        [
+            None,
+            1,
+            "gpu-a",
+            [],
+            {},
+            entry("gpu-a") | {"id": None},
+            entry("gpu-a") | {"id": ""},
+            entry("gpu-a") | {"id": 7},
+            entry("gpu-a") | {"name": 7},
+            entry("gpu-a") | {"serviceID": {}},
+            entry("gpu-a") | {"tunnelAddress": []},
+            entry("gpu-a") | {"isOnline": "yes"},
+            entry("gpu-a") | {"isOnline": 1},
+            entry("gpu-a") | {"isOnline": None},
+        ],
+        ids=repr,
+    )
+    def test_a_bad_one_costs_itself_only(self, bad: object) -> None:
+        found = federated(entry("gpu-x"), bad, entry("gpu-y"))
+        assert [node.id for node in found.nodes] == ["gpu-x", "gpu-y"]
+        assert (found.invalid, found.duplicate) == (1, 0)
+
+    @pytest.mark.parametrize("key", ["name", "serviceID", "tunnelAddress"])
+    @pytest.mark.parametrize("absent", [True, False], ids=["absent", "null"])
+    def test_a_text_may_be_missing(self, key: str, absent: bool) -> None:
+        one = entry("gpu-a") | {key: None}
+        if absent:
+            del one[key]
+        assert only(one).id == "gpu-a"
+
+    @pytest.mark.parametrize(
+        "seen",
+        [None, "", 0, 1_800_000_000, "now", "0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "2028-01-17T08:00:00Z"],
+    )
+    def test_a_bad_last_seen_is_never_and_keeps_its_node(self, seen: object) -> None:
+        node = only(entry("gpu-a") | {"lastSeen": seen})
+        assert (node.last_seen, node.online) == (None, True)
+
+    def test_a_missing_last_seen_is_never(self) -> None:
+        one = entry("gpu-a")
+        del one["lastSeen"]
+        assert only(one).last_seen is None
+
+    def test_a_year_ahead_is_still_a_time(self) -> None:
+        assert only(entry("gpu-a", seen="2028-01-15T08:00:00z")).last_seen == NOW + 365 * 86_400
+
+    def test_a_repeated_id_is_counted_and_its_livelier_entry_stands(self) -> None:
+        older = entry("gpu-a", seen="2027-01-15T07:00:00Z")
+        found = federated(entry("gpu-a", online=False), older, entry("gpu-a"), older)
+        assert (found.invalid, found.duplicate) == (0, 3)
+        assert [(node.online, node.last_seen) for node in found.nodes] == [(True, NOW)]
+
+    def test_an_unknown_key_is_no_error(self) -> None:
+        assert only(entry("gpu-a") | {"gpuVendor": {"x": [1]}}).id == "gpu-a"
+
+
+class TestP2P:
+    def test_generations_1_and_2_know_llama_cpp_only(self) -> None:
+        snapshot = p2p({"nodes": [p2p_entry("gpu-a")], "federated_nodes": None})
+        assert snapshot.generation == "1-2"
+        assert snapshot.counts == {LLAMA_CPP: RoleCounts(1, 1), FEDERATED: RoleCounts(0, 0)}
+
+    def test_generation_3_knows_mlx(self) -> None:
+        snapshot = p2p({"llama_cpp_nodes": [], "mlx_nodes": [p2p_entry("mac-a")], "federated_nodes": []})
+        assert snapshot.generation == "3"
+        assert snapshot.counts == {LLAMA_CPP: RoleCounts(0, 0), MLX: RoleCounts(1, 1), FEDERATED: RoleCounts(0, 0)}
+
+    def test_the_oldest_releases_have_no_service_id(self) -> None:
+        one = p2p_entry("gpu-a")
+        del one["ServiceID"]
+        (node,) = p2p({"nodes": [one], "federated_nodes": []}).nodes
+        assert (node.id, node.service_id) == ("gpu-a", "")
+
+    @pytest.mark.parametrize(
+        ("seen", "online"),
+        [
+            ("2027-01-15T07:59:20.000001Z", True),
+            ("2027-01-15T07:59:20Z", False),
+            ("2027-01-15T09:00:00Z", True),
+            ("0001-01-01T00:00:00Z", False),
+            ("", False),
+        ],
+        ids=["under 40 s", "40 s", "clock ahead", "never", "unreadable"],
+    )
+    def test_the_forty_second_rule(self, seen: str, online: bool) -> None:
+        snapshot = p2p({"nodes": [p2p_entry("gpu-a", seen=seen)], "federated_nodes": []})
+        assert snapshot.nodes[0].online is online
+        assert snapshot.counts[LLAMA_CPP].online == online
+
+    def test_the_same_id_may_have_two_roles(self) -> None:
+        snapshot = p2p({"nodes": [p2p_entry("gpu-a")], "federated_nodes": [p2p_entry("gpu-a")]})
+        assert {node.kind for node in snapshot.nodes} == {LLAMA_CPP, FEDERATED}
+
+    def test_what_was_dropped_is_counted_by_kind(self) -> None:
+        snapshot = p2p({"nodes": [p2p_entry("gpu-a"), {}, p2p_entry("gpu-a")], "federated_nodes": [{}]})
+        assert snapshot.counts == {
+            LLAMA_CPP: RoleCounts(1, 1, invalid=1, duplicate=1),
+            FEDERATED: RoleCounts(0, 0, invalid=1),
+        }
+
+    def test_an_unknown_list_is_named(self) -> None:
+        value = {"llama_cpp_nodes": [], "mlx_nodes": [], "federated_nodes": [], "vllm_nodes": [], "extra": 1}
+        assert p2p(value).unknown_lists == ("vllm_nodes",)
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            {},
+            {"nodes": []},
+            {"federated_nodes": []},
+            {"llama_cpp_nodes": [], "federated_nodes": []},
+            {"mlx_nodes": [], "federated_nodes": []},
+            {"llama_cpp_nodes": [], "mlx_nodes": []},
+        ],
+        ids=repr,
+    )
+    def test_a_list_of_its_generation_must_be_there(self, value: object) -> None:
+        with pytest.raises(PollError) as failure:
+            p2p(value)
+        assert failure.value.reason == Reason.SHAPE
+
+
+class TestLists:
+    def test_generation_3_is_not_counted_twice(self) -> None:
+        value = {"llama_cpp": {"nodes": [entry("gpu-a")]}, "mlx": {"nodes": None}, "nodes": [entry("gpu-a")]}
+        found = decode.workers(encode(value), NOW)
+        assert found.generation == "3"
+        assert {kind: len(nodes.nodes) for kind, nodes in found.lists.items()} == {LLAMA_CPP: 1, MLX: 0}
+
+    def test_localais_totals_stand_beside_the_lists(self) -> None:
+        workers = decode.workers(encode({"nodes": [entry("gpu-a"), {}]}), NOW)
+        totals = decode.stats(encode(stats(workers=(9, 5), federated=(2, 1))), workers.generation)
+        snapshot = decode.lists_snapshot(workers, federated(entry("gate-a")), totals, CLOCK)
+        assert snapshot.counts == {LLAMA_CPP: RoleCounts(9, 5, invalid=1), FEDERATED: RoleCounts(2, 1)}
+        assert [node.id for node in snapshot.nodes] == ["gpu-a", "gate-a"]
+
+    def test_a_backend_that_nobody_knows_is_named(self) -> None:
+        value = {"llama_cpp": {"nodes": []}, "mlx": {"nodes": []}, "vllm": {"nodes": []}, "nodes": [], "extra": {}}
+        assert decode.workers(encode(value), NOW).unknown_lists == ("vllm",)
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            {},
+            {"llama_cpp": {"nodes": []}},
+            {"mlx": {"nodes": []}},
+            {"llama_cpp": None, "mlx": {"nodes": []}},
+            {"llama_cpp": {}, "mlx": {"nodes": []}},
+            {"llama_cpp": {"nodes": []}, "mlx": {"nodes": []}, "nodes": "two"},
+        ],
+        ids=repr,
+    )
+    def test_a_list_of_its_generation_must_be_there(self, value: object) -> None:
+        with pytest.raises(PollError) as failure:
+            decode.workers(encode(value), NOW)
+        assert failure.value.reason == Reason.SHAPE
+
+    @pytest.mark.parametrize("count", [-1, 1.0, 1.5, True, "1", None, [], {}, 2**53 + 1], ids=repr)
+    @pytest.mark.parametrize("field", ["total", "online"])
+    def test_a_count_is_a_whole_number(self, field: str, count: object) -> None:
+        value = stats(workers=(2**53, 0), federated=(0, 0))
+        value["workers"][field] = count  # type: ignore[assignment]
+        with pytest.raises(PollError) as failure:
+            decode.stats(encode(value), "2")
+        assert failure.value.reason == Reason.SHAPE
+
+    @pytest.mark.parametrize(
+        ("generation", "value"),
+        [
+            ("2", stats(workers=(1, 2), federated=(0, 0))),
+            ("2", {"workers": {"total": 1, "online": 1}}),
+            ("2", {"workers": {"total": 1, "online": 1}, "federated": None}),
+            ("3", stats(workers=(1, 1), federated=(0, 0))),
+        ],
+        ids=["more online than total", "no federated", "null", "another generation"],
+    )
+    def test_stats_that_are_none(self, generation: str, value: object) -> None:
+        with pytest.raises(PollError) as failure:
+            decode.stats(encode(value), generation)
+        assert failure.value.reason == Reason.SHAPE
+
+
+READERS: dict[str, Callable[[bytes], object]] = {
+    "p2p": lambda body: decode.p2p_snapshot(body, NOW, CLOCK),
+    "workers": lambda body: decode.workers(body, NOW),
+    "federation": lambda body: decode.federation(body, NOW),
+    "stats 2": lambda body: decode.stats(body, "2"),
+    "stats 3": lambda body: decode.stats(body, "3"),
+    "version": decode.version,
+    "well-known": decode.capability,
+}
+
+
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" ",
+        b"\xef\xbb\xbf{}",
+        '{"nodes": []}'.encode("utf-16"),
+        b'{"nodes": ["\xff"]}',
+        b"<!DOCTYPE html>",
+        b"{",
+        b"{} {}",
+        b'{"nodes": [], "federated_nodes": [], "x": NaN}',
+        b'{"nodes": [], "federated_nodes": [], "x": -Infinity}',
+        b'{"nodes": [], "federated_nodes": [], "x": 1e999}',
+        b'{"nodes": [], "nodes": []}',
+        b'{"x":' * 100_000,
+        b"[" * 100_000,
+        b'{"x": ' + b"1" * 5_000 + b"}",
+    ],
+    ids=lambda body: repr(body[:24]),
+)
+def test_what_is_not_json(read: Callable[[bytes], object], body: bytes) -> None:
+    with pytest.raises(PollError) as failure:
+        read(body)
+    assert failure.value.reason == Reason.NOT_JSON
+    assert failure.value.__cause__ is None
+
+
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+@pytest.mark.parametrize("body", [b"null", b"[]", b"1", b'"nodes"', b"true", b"{}"])
+def test_json_that_says_nothing(read: Callable[[bytes], object], body: bytes) -> None:
+    with pytest.raises(PollError) as failure:
+        read(body)
+    assert failure.value.reason == Reason.SHAPE
+
+
+@pytest.mark.parametrize("wrong", ["two", 2, True, {"a": 1}], ids=repr)
+@pytest.mark.parametrize(
+    ("read", "value"),
+    [
+        ("p2p", {"nodes": ..., "federated_nodes": []}),
+        ("p2p", {"nodes": [], "federated_nodes": ...}),
+        ("p2p", {"llama_cpp_nodes": ..., "mlx_nodes": [], "federated_nodes": []}),
+        ("p2p", {"llama_cpp_nodes": [], "mlx_nodes": ..., "federated_nodes": []}),
+        ("workers", {"nodes": ...}),
+        ("workers", {"llama_cpp": {"nodes": ...}, "mlx": {"nodes": []}, "nodes": []}),
+        ("workers", {"llama_cpp": {"nodes": []}, "mlx": {"nodes": ...}, "nodes": []}),
+        ("workers", {"llama_cpp": {"nodes": []}, "mlx": {"nodes": []}, "nodes": ...}),
+        ("federation", {"nodes": ...}),
+    ],
+    ids=repr,
+)
+def test_what_stands_where_a_list_should(read: str, value: object, wrong: object) -> None:
+    def fill(part: object) -> object:
+        if part is ...:
+            return wrong
+        return {key: fill(item) for key, item in part.items()} if isinstance(part, dict) else part
+
+    with pytest.raises(PollError) as failure:
+        READERS[read](encode(fill(value)))
+    assert failure.value.reason == Reason.SHAPE
+
+
+class TestWhatLocalAIIs:
+    def test_version(self) -> None:
+        assert decode.version(b'{"version":"v4.7.1 ()"}') == "v4.7.1 ()"
+
+    @pytest.mark.parametrize("body", [b'{"version": ""}', b'{"version": 4}'])
+    def test_no_version(self, body: bytes) -> None:
+        with pytest.raises(PollError):
+            decode.version(body)
+
+    @pytest.mark.parametrize(
+        "body", [b'{"capabilities": {}}', b'{"capabilities": {"p2p": 1}}', b'{"capabilities": []}']
+    )
+    def test_no_capability(self, body: bytes) -> None:
+        with pytest.raises(PollError):
+            decode.capability(body)
+
+    @pytest.mark.parametrize(
+        ("version", "generation"),
+        [
+            ("v2.19.0", "1"),
+            ("v3.6.0 (8fb95686)", "1"),
+            ("v3.7.0 ()", "2"),
+            ("v3.12.1 (fcecc12e)", "2"),
+            ("v4.0.0 ()", None),
+            ("HEAD ()", None),
+            ("", None),
+        ],
+    )
+    def test_the_generation_of_a_version(self, version: str, generation: str | None) -> None:
+        assert decode.generation_of(version) == generation
+
+
+@pytest.mark.parametrize("one", [c for c in CAPTURES if c.facts["status"]["token"] == 200], ids=str)
+def test_every_captured_token(one: Capture) -> None:
+    token = one.body("token")
+    fingerprint = decode.token(token)
+    assert len(fingerprint) == (16 if token else 0)
+    assert not fingerprint or fingerprint not in token.decode()
+
+
+def test_captured_networks_are_told_apart() -> None:
+    same = {decode.token(capture("v4.7.1", scenario).body("token")) for scenario in ("cluster", "cluster-seen-from-2")}
+    other = decode.token(capture("v4.7.1", "no-webui").body("token"))
+    assert len(same) == 1
+    assert other not in same
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+_KEYS = sorted(
+    {
+        *("nodes", "federated_nodes", "llama_cpp_nodes", "mlx_nodes", "llama_cpp", "mlx", "workers", "federated"),
+        *("llama_cpp_workers", "mlx_workers", "online", "total", "capabilities", "p2p", "version"),
+        *entry("a-b"),
+        *p2p_entry("a-b"),
+    }
+)
+# The right keys with anything below: what random keys would never reach.
+KEYED = st.recursive(
+    JSON | st.sampled_from([entry("gpu-a"), p2p_entry("gpu-b"), {"total": 2, "online": 1}]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(_KEYS), inner, max_size=6),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+@given(value=KEYED)
+def test_any_json_is_a_value_or_a_poll_error(read: Callable[[bytes], object], value: Any) -> None:
+    try:
+        read(encode(value))
+    except PollError as failure:
+        assert failure.reason in (Reason.SHAPE, Reason.NOT_JSON)
+
+
+@given(nodes=st.lists(KEYED, max_size=6), more=st.lists(KEYED, max_size=6))
+def test_whatever_is_listed_every_node_is_unique_and_every_entry_accounted_for(
+    nodes: list[Any], more: list[Any]
+) -> None:
+    try:
+        snapshot = p2p({"nodes": nodes, "federated_nodes": more})
+    except PollError as failure:
+        assert failure.reason == Reason.NOT_JSON  # hypothesis writes NaN and Infinity too
+        return
+    keys = [(node.kind, node.id) for node in snapshot.nodes]
+    assert len(keys) == len(set(keys))
+    for kind, entries in ((LLAMA_CPP, nodes), (FEDERATED, more)):
+        counts: RoleCounts = snapshot.counts[Kind(kind.role, kind.backend)]
+        assert counts.total + counts.invalid + counts.duplicate == len(entries)

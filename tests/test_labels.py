@@ -1,0 +1,85 @@
+import hashlib
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter.labels import LABEL_CHARACTERS, label
+
+ANY_TEXT = st.text(st.characters(), max_size=300) | st.text(st.sampled_from('a"\\\n\r\t{},= #\ud800\0'), max_size=160)
+"""Every code point, lone surrogates among them, and often what the text format has to escape."""
+
+
+def digits(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "rack1-gpu-01-mENxBjydya",
+        "two\nlines",
+        'quote " and \\ backslash',
+        "Grüße, 世界 🦙",
+        "~",
+        "x" * 128,
+        "🦙" * 128,
+    ],
+)
+def test_a_usable_text_stays_as_it_is(text: str) -> None:
+    assert label(text) == text
+
+
+def test_a_long_text_keeps_its_first_111_characters() -> None:
+    text = "".join(chr(ord("a") + number % 26) for number in range(129))
+    assert label(text) == f"{text[:111]}~{digits(text)}"
+    assert len(label(text)) == LABEL_CHARACTERS == 128
+
+
+@pytest.mark.parametrize(
+    ("text", "beginning"),
+    [
+        ("a\0b", "a\N{REPLACEMENT CHARACTER}b"),
+        ("\0", "\N{REPLACEMENT CHARACTER}"),
+        ("a\ud800b", "a\N{REPLACEMENT CHARACTER}b"),
+        ("\udfff", "\N{REPLACEMENT CHARACTER}"),
+        ("x" * 110 + "\0y", "x" * 110 + "\N{REPLACEMENT CHARACTER}"),
+    ],
+    ids=["NUL", "only-NUL", "high-surrogate", "low-surrogate", "NUL-at-the-cut"],
+)
+def test_an_unusable_text_says_so_by_its_digits(text: str, beginning: str) -> None:
+    assert label(text) == f"{beginning}~{digits(text)}"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("x" * 128 + "1", "x" * 128 + "2"),
+        ("x" * 129, "x" * 130),
+        ("a\0", "a\ud800"),
+        ("a\0", "a\N{REPLACEMENT CHARACTER}"),
+        ("a\ud800", "a\ud801"),
+    ],
+    ids=["long-endings", "long-lengths", "NUL-or-surrogate", "NUL-or-replacement", "two-surrogates"],
+)
+def test_texts_that_would_look_alike_stay_apart(one: str, other: str) -> None:
+    assert label(one) != label(other)
+
+
+@given(ANY_TEXT)
+@example("x" * 111 + "\ud800" * 100)
+@example("\r")
+@example("\\n")
+def test_every_label_is_bounded_and_survives_the_text_format(text: str) -> None:
+    value = label(text)
+    value.encode("utf-8")
+    assert len(value) <= LABEL_CHARACTERS
+    assert label(value) == value
+    registry = CollectorRegistry()
+    Gauge("a_gauge", "Help.", ["name"], registry=registry).labels(value).set(1)
+    exposition = generate_latest(registry).decode()
+    samples = [sample for family in text_string_to_metric_families(exposition) for sample in family.samples]
+    assert [(sample.labels, sample.value) for sample in samples] == [({"name": value}, 1.0)]

@@ -1,0 +1,302 @@
+import pytest
+from support.clocks import FakeClock
+from support.localai import FakeClient, entry, generation_1, generation_2, generation_3, missing, p2p_entry
+
+from exporter.errors import PollError, Reason
+from exporter.localai import LocalAI
+from exporter.model import FEDERATED, LLAMA_CPP, MLX, Source
+
+LISTS = ["/api/p2p/workers", "/api/p2p/federation", "/api/p2p/stats"]
+INFO = ["/version", "/.well-known/localai.json"]
+FALLBACK = ["/api/p2p"]
+
+
+@pytest.fixture
+def time() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def client(time: FakeClock) -> FakeClient:
+    return FakeClient({}, time)
+
+
+@pytest.fixture
+def localai(client: FakeClient, time: FakeClock) -> LocalAI:
+    return LocalAI(client, time.clock, timeout=10.0)
+
+
+def test_the_lists_are_asked_in_order_and_what_localai_is_last(localai: LocalAI, client: FakeClient) -> None:
+    client.paths = generation_3([entry("gpu-a")], [], [entry("gate-b")])
+    snapshot = localai.poll()
+    assert client.asked() == LISTS + INFO
+    assert (snapshot.source, snapshot.generation) == (Source.LISTS, "3")
+    assert (snapshot.server.version, snapshot.server.enabled) == ("v4.7.1 ()", True)
+
+
+def test_a_second_poll_asks_for_nodes_only(localai: LocalAI, client: FakeClient) -> None:
+    client.paths = generation_3([entry("gpu-a")], [], [])
+    localai.poll()
+    client.asked()
+    snapshot = localai.poll()
+    assert client.asked() == LISTS
+    assert snapshot.server.version == "v4.7.1 ()"
+
+
+def test_what_localai_is_is_asked_again_after_five_minutes(
+    localai: LocalAI, client: FakeClient, time: FakeClock
+) -> None:
+    client.paths = generation_3([], [], [])
+    localai.poll()
+    client.asked()
+    time.advance(299)
+    localai.poll()
+    assert client.asked() == LISTS
+    time.advance(1)
+    client.paths["/version"] = {"version": "v4.8.0 ()"}
+    assert localai.poll().server.version == "v4.8.0 ()"
+    assert client.asked() == LISTS + INFO
+
+
+def test_a_missing_list_falls_back_in_the_same_poll_and_is_remembered(localai: LocalAI, client: FakeClient) -> None:
+    client.paths = generation_1([p2p_entry("gpu-a")], [p2p_entry("gate-b")])
+    snapshot = localai.poll()
+    assert client.asked() == ["/api/p2p/workers", "/api/p2p", *INFO]
+    assert snapshot.source == Source.P2P
+    assert snapshot.counts[LLAMA_CPP].online == 1
+    localai.poll()
+    assert client.asked() == FALLBACK
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_each_of_the_three_may_be_the_missing_one(path: str, localai: LocalAI, client: FakeClient) -> None:
+    client.paths = generation_2([entry("gpu-a")], []) | {path: missing()} | generation_1([p2p_entry("gpu-b")], [])
+    client.paths["/api/p2p/workers"] = missing() if path == "/api/p2p/workers" else {"nodes": []}
+    assert [node.id for node in localai.poll().nodes] == ["gpu-b"]
+
+
+def test_nothing_but_a_404_falls_back(localai: LocalAI, client: FakeClient) -> None:
+    client.paths = generation_1([], [])
+    client.paths["/api/p2p/workers"] = PollError(Reason.HTTP_STATUS, "", 500)
+    with pytest.raises(PollError) as failure:
+        localai.poll()
+    assert failure.value.status == 500
+    assert client.asked() == ["/api/p2p/workers"]
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_the_first_failure_ends_the_poll(path: str, localai: LocalAI, client: FakeClient) -> None:
+    client.paths = generation_3([], [], []) | {path: b"<html>"}
+    with pytest.raises(PollError) as failure:
+        localai.poll()
+    assert failure.value.reason == Reason.NOT_JSON
+    assert client.asked() == LISTS[: LISTS.index(path) + 1]
+
+
+def test_no_api_at_all_is_the_404_of_the_fallback(localai: LocalAI, client: FakeClient) -> None:
+    with pytest.raises(PollError) as failure:
+        localai.poll()
+    assert (failure.value.reason, failure.value.status) == (Reason.HTTP_STATUS, 404)
+    assert client.asked() == ["/api/p2p/workers", "/api/p2p"]
+
+
+class TestFollowing:
+    """LocalAI becomes another while it is polled."""
+
+    def test_the_lists_are_tried_again_every_five_minutes(
+        self, localai: LocalAI, client: FakeClient, time: FakeClock
+    ) -> None:
+        client.paths = generation_1([p2p_entry("gpu-a")], [])
+        localai.poll()
+        time.advance(299.9)
+        client.asked()
+        localai.poll()
+        assert client.asked() == FALLBACK
+        time.advance(0.1)
+        localai.poll()
+        assert client.asked() == ["/api/p2p/workers", "/api/p2p", *INFO]
+
+    def test_an_upgrade_during_an_outage(self, localai: LocalAI, client: FakeClient) -> None:
+        client.paths = generation_1([p2p_entry("gpu-a")], [])
+        localai.poll()
+        client.paths = {"/api/p2p": PollError(Reason.CONNECT, "")}
+        with pytest.raises(PollError):
+            localai.poll()
+        client.paths = generation_3([entry("gpu-a", online=False)], [], [])
+        client.asked()
+        snapshot = localai.poll()
+        assert client.asked() == LISTS + INFO
+        assert (snapshot.generation, snapshot.nodes[0].online) == ("3", False)
+
+    def test_an_upgrade_between_two_polls_shows_by_the_shape(self, localai: LocalAI, client: FakeClient) -> None:
+        client.paths = generation_1([p2p_entry("gpu-a")], [])
+        localai.poll()
+        client.asked()
+        client.paths = generation_3([entry("gpu-a")], [entry("mac-b")], [])
+        client.paths["/api/p2p"] = {"llama_cpp_nodes": [], "mlx_nodes": [], "federated_nodes": []}
+        snapshot = localai.poll()
+        assert client.asked() == FALLBACK + LISTS + INFO
+        assert set(snapshot.counts) == {LLAMA_CPP, MLX, FEDERATED}
+
+    def test_a_restart_between_two_polls_shows_by_the_node_that_is_gone(
+        self, localai: LocalAI, client: FakeClient
+    ) -> None:
+        client.paths = generation_1([], [p2p_entry("gate-old")])
+        localai.poll()
+        client.asked()
+        client.paths = generation_2([], [entry("gate-new")])
+        client.paths["/api/p2p"] = {"nodes": [], "federated_nodes": [p2p_entry("gate-new")]}
+        snapshot = localai.poll()
+        assert client.asked() == FALLBACK + LISTS + INFO
+        assert (snapshot.source, snapshot.generation) == (Source.LISTS, "2")
+
+    def test_a_joining_node_is_no_restart(self, localai: LocalAI, client: FakeClient) -> None:
+        client.paths = generation_1([p2p_entry("gpu-a")], [])
+        localai.poll()
+        client.asked()
+        client.paths = generation_1([p2p_entry("gpu-a"), p2p_entry("gpu-b")], [])
+        localai.poll()
+        assert client.asked() == FALLBACK
+
+    def test_another_version_makes_the_next_poll_try_the_lists(
+        self, localai: LocalAI, client: FakeClient, time: FakeClock
+    ) -> None:
+        client.paths = generation_1([], [])
+        localai.poll()
+        time.advance(200)
+        client.paths["/api/p2p"] = {"nodes": [], "federated_nodes": [p2p_entry("gate-a")]}
+        localai.poll()
+        time.advance(100)
+        client.paths["/version"] = {"version": "v3.7.0 ()"}
+        localai.poll()
+        client.asked()
+        localai.poll()
+        assert client.asked()[0] == "/api/p2p/workers"
+
+    def test_a_downgrade_is_followed_in_the_same_poll(self, localai: LocalAI, client: FakeClient) -> None:
+        client.paths = generation_3([entry("gpu-a")], [], [])
+        localai.poll()
+        client.asked()
+        client.paths = generation_1([p2p_entry("gpu-a")], [])
+        snapshot = localai.poll()
+        assert client.asked() == ["/api/p2p/workers", "/api/p2p", *INFO]
+        assert snapshot.server.version == "v3.6.0 (8fb95686)"
+        assert snapshot.server.enabled is None
+
+    def test_a_release_that_changes_in_the_middle_of_a_poll_is_no_answer(
+        self, localai: LocalAI, client: FakeClient
+    ) -> None:
+        client.paths = generation_3([], [], []) | {"/api/p2p/workers": {"nodes": []}}
+        with pytest.raises(PollError) as failure:
+            localai.poll()
+        assert failure.value.reason == Reason.SHAPE
+
+    def test_with_the_web_ui_off_the_version_tells_the_generation(self, localai: LocalAI, client: FakeClient) -> None:
+        client.paths = generation_1([], []) | {"/version": {"version": "v3.12.1 (fcecc12e)"}}
+        assert localai.poll().generation == "2"
+
+    def test_an_unknown_version_leaves_the_generation_open(self, localai: LocalAI, client: FakeClient) -> None:
+        client.paths = generation_1([], []) | {"/version": missing()}
+        assert localai.poll().generation == "1-2"
+
+
+class TestWhatLocalAIIs:
+    def test_its_failure_costs_its_own_values_only(self, localai: LocalAI, client: FakeClient) -> None:
+        client.paths = generation_3([entry("gpu-a")], [], [])
+        client.paths["/version"] = PollError(Reason.TIMEOUT, "")
+        client.paths["/.well-known/localai.json"] = b"<html>"
+        snapshot = localai.poll()
+        assert snapshot.counts[LLAMA_CPP].total == 1
+        assert (snapshot.server.version, snapshot.server.enabled) == (None, None)
+
+    def test_it_has_two_seconds_of_what_is_left(self, localai: LocalAI, client: FakeClient, time: FakeClock) -> None:
+        client.paths = generation_3([], [], [])
+        localai.poll()
+        now = time.monotonic_now
+        assert client.deadlines == [now + 10] * 3 + [now + 2] * 2
+
+    def test_it_is_not_asked_when_nothing_is_left_but_at_the_next_poll(
+        self, client: FakeClient, time: FakeClock
+    ) -> None:
+        localai = LocalAI(client, time.clock, timeout=0.0)
+        client.paths = generation_3([], [], [])
+        assert localai.poll().server.version is None
+        assert client.asked() == LISTS
+        assert LocalAI(client, time.clock, timeout=1.0).poll().server.version == "v4.7.1 ()"
+
+    def test_the_token_is_asked_for_only_when_told(self, client: FakeClient, time: FakeClock) -> None:
+        client.paths = generation_1([], []) | {"/api/p2p/token": b"b3RwOgogIGRodDoKICAg"}
+        told = LocalAI(client, time.clock, timeout=10.0, collect_token=True)
+        info = told.poll().server
+        assert info.enabled is True
+        # printf %s b3RwOgogIGRodDoKICAg | sha256sum | cut -c-16
+        assert info.fingerprint == "28d58c48d80062c8"
+        assert "/api/p2p/token" in client.asked()
+        LocalAI(client, time.clock, timeout=10.0).poll()
+        assert "/api/p2p/token" not in client.asked()
+
+    def test_the_token_is_asked_for_hourly(self, client: FakeClient, time: FakeClock) -> None:
+        client.paths = generation_3([], [], []) | {"/api/p2p/token": b"b3RwOgogIGRodDoKICAg"}
+        localai = LocalAI(client, time.clock, timeout=10.0, collect_token=True)
+        localai.poll()
+        for _ in range(11):
+            time.advance(300)
+            client.asked()
+            localai.poll()
+            assert client.asked() == LISTS + INFO
+        time.advance(300)
+        localai.poll()
+        assert client.asked() == [*LISTS, *INFO, "/api/p2p/token"]
+
+    def test_an_empty_token_says_that_p2p_is_off(self, client: FakeClient, time: FakeClock) -> None:
+        client.paths = generation_2([], []) | {"/api/p2p/token": b""}
+        info = LocalAI(client, time.clock, timeout=10.0, collect_token=True).poll().server
+        assert (info.enabled, info.fingerprint) == (False, None)
+
+    def test_the_well_known_document_wins_over_the_token(self, client: FakeClient, time: FakeClock) -> None:
+        client.paths = generation_3([], [], []) | {"/api/p2p/token": b""}
+        assert LocalAI(client, time.clock, timeout=10.0, collect_token=True).poll().server.enabled is True
+
+    @pytest.mark.parametrize(
+        "answer", [b"<!DOCTYPE html><html></html>", b"short", missing()], ids=["page", "short", "404"]
+    )
+    def test_what_is_no_token_says_nothing_and_is_asked_for_again(
+        self, answer: bytes | PollError, client: FakeClient, time: FakeClock
+    ) -> None:
+        client.paths = generation_2([], []) | {"/api/p2p/token": answer}
+        localai = LocalAI(client, time.clock, timeout=10.0, collect_token=True)
+        info = localai.poll().server
+        assert (info.enabled, info.fingerprint) == (None, None)
+        time.advance(300)
+        client.paths["/api/p2p/token"] = b"b3RwOgogIGRodDoKICAg"
+        assert localai.poll().server.enabled is True
+
+
+class TestClock:
+    def test_localais_clock_is_the_middle_of_the_second_that_date_names(
+        self, localai: LocalAI, client: FakeClient, time: FakeClock
+    ) -> None:
+        client.paths, client.skew = generation_3([], [], []), 100.25
+        clock = localai.poll().clock
+        assert (clock.server, clock.exact) == (time.wall_now + 100.5, True)
+
+    def test_without_a_date_the_last_one_goes_on(self, localai: LocalAI, client: FakeClient, time: FakeClock) -> None:
+        client.paths, client.skew = generation_3([], [], []), 100.0
+        server = localai.poll().clock.server
+        client.date = False
+        time.advance(15)
+        time.jump(3600)
+        clock = localai.poll().clock
+        assert (clock.server, clock.exact) == (server + 15, False)
+
+    def test_without_any_date_it_is_ours(self, localai: LocalAI, client: FakeClient, time: FakeClock) -> None:
+        client.paths, client.date = generation_3([], [], []), False
+        clock = localai.poll().clock
+        assert (clock.server, clock.exact) == (time.wall_now, False)
+
+    @pytest.mark.parametrize(("skew", "online"), [(39, True), (40, False)])
+    def test_the_forty_seconds_are_counted_on_localais_clock(
+        self, skew: float, online: bool, localai: LocalAI, client: FakeClient
+    ) -> None:
+        client.paths, client.skew = generation_1([p2p_entry("gpu-a")], []), skew
+        assert localai.poll().nodes[0].online is online

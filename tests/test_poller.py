@@ -1,0 +1,245 @@
+import logging
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from support.clocks import FakeClock
+from support.values import node, snapshot
+
+from exporter.errors import PollError, Reason
+from exporter.model import LLAMA_CPP, Change, Outcome, ServerInfo, Snapshot
+from exporter.poller import Poller
+from exporter.store import Store
+
+REFUSED = PollError(Reason.CONNECT, "refused")
+
+
+class Script:
+    """A source that plays its answers one by one, each taking some seconds."""
+
+    def __init__(self, time: FakeClock, *answers: Snapshot | BaseException, takes: float = 0.2) -> None:
+        self.time = time
+        self.answers: Iterator[Snapshot | BaseException] = iter(answers)
+        self.takes = takes
+        self.started: list[float] = []
+
+    def poll(self) -> Snapshot:
+        self.started.append(self.time.monotonic_now)
+        self.time.advance(self.takes)
+        answer = next(self.answers)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+
+class Stop(threading.Event):
+    """An event whose waits pass on the fake clock; it is set after so many of them."""
+
+    def __init__(self, time: FakeClock, waits: int) -> None:
+        super().__init__()
+        self.time = time
+        self.left = waits
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self.left -= 1
+        if self.left == 0:
+            self.set()
+        self.time.advance(max(0.0, timeout))
+        return self.is_set()
+
+
+@pytest.fixture
+def time() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+def make(time: FakeClock, store: Store) -> Callable[..., Poller]:
+    def make(*answers: Snapshot | BaseException) -> Poller:
+        return Poller(Script(time, *answers), store, time.clock, interval=15.0, retention=86_400.0, limit=10)
+
+    return make
+
+
+def test_before_the_first_poll_nothing_is_known(store: Store) -> None:
+    assert store.latest() is None
+
+
+def test_a_good_poll(make: Callable[..., Poller], store: Store, time: FakeClock) -> None:
+    answered = snapshot(node("gpu-a"))
+    outcome = make(answered).poll()
+    assert store.latest() is outcome
+    assert outcome.error is None
+    assert outcome.view is not None
+    assert (outcome.view.snapshot, outcome.view.received_at) == (answered, time.monotonic_now)
+    assert [item.node.id for item in outcome.view.shown] == ["gpu-a"]
+
+
+def test_a_failed_poll_keeps_the_last_good_view_and_counts_its_reason(make: Callable[..., Poller]) -> None:
+    poller = make(snapshot(node("gpu-a")), REFUSED, REFUSED, PollError(Reason.AUTH, "", 401))
+    good = poller.poll()
+    outcomes = [poller.poll() for _ in range(3)]
+    assert all(outcome.view is good.view for outcome in outcomes)
+    last = outcomes[-1]
+    assert last.error is not None
+    assert last.error.reason == Reason.AUTH
+    assert last.totals.polls == 4
+    assert {reason: count for reason, count in last.totals.failures.items() if count} == {
+        Reason.CONNECT: 2,
+        Reason.AUTH: 1,
+    }
+
+
+def test_every_reason_is_counted_from_zero(make: Callable[..., Poller]) -> None:
+    assert make(snapshot()).poll().totals.failures == dict.fromkeys(Reason, 0)
+
+
+def test_a_first_poll_that_fails_has_no_view(make: Callable[..., Poller]) -> None:
+    outcome = make(REFUSED).poll()
+    assert (outcome.view, outcome.changes) == (None, {})
+
+
+def test_memberships_are_compared_with_the_last_good_poll(make: Callable[..., Poller]) -> None:
+    poller = make(snapshot(node("gpu-a")), REFUSED, snapshot(node("gpu-a"), node("gpu-b")))
+    outcomes = [poller.poll() for _ in range(3)]
+    assert [outcome.changes.get((LLAMA_CPP, Change.JOINED)) for outcome in outcomes] == [0, 0, 1]
+
+
+@pytest.mark.parametrize("bug", [ValueError("s3cret"), MemoryError("s3cret"), RecursionError("s3cret")], ids=repr)
+def test_what_nobody_thought_of_is_internal_and_its_text_stays_out(
+    bug: Exception, make: Callable[..., Poller], caplog: pytest.LogCaptureFixture
+) -> None:
+    poller = make(bug, snapshot())
+    outcome = poller.poll()
+    assert outcome.error is not None
+    assert outcome.error.reason == Reason.INTERNAL
+    assert type(bug).__name__ in outcome.error.detail
+    assert "test_poller.py" in outcome.error.detail
+    assert "s3cret" not in caplog.text + outcome.error.detail
+    assert poller.poll().error is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "bucket"), [(0.0, 0), (0.01, 0), (0.0101, 1), (9.0, 9), (10.0, 9), (10.5, 10)], ids=str
+)
+def test_a_polls_duration_is_counted_once(seconds: float, bucket: int, time: FakeClock, store: Store) -> None:
+    script = Script(time, snapshot(), takes=seconds)
+    time.monotonic_now = 0.0
+    totals = Poller(script, store, time.clock, interval=15.0, retention=1.0, limit=1).poll().totals
+    assert totals.durations == tuple(int(number == bucket) for number in range(11))
+    assert totals.seconds == seconds
+
+
+class TestLoop:
+    @staticmethod
+    def starts(time: FakeClock, store: Store, *takes: float) -> list[float]:
+        """When each poll began, counted from the first, where each took so long."""
+        script = Script(time, *(snapshot() for _ in takes))
+        durations = iter(takes)
+        poll = script.poll
+
+        def timed() -> Snapshot:
+            script.takes = next(durations)
+            return poll()
+
+        script.poll = timed  # type: ignore[method-assign]
+        poller = Poller(script, store, time.clock, interval=15.0, retention=1.0, limit=1)
+        poller.run(Stop(time, len(takes)))
+        return [started - script.started[0] for started in script.started]
+
+    def test_the_rate_is_fixed(self, time: FakeClock, store: Store) -> None:
+        assert self.starts(time, store, 0.2, 9.0, 0.2, 14.9) == [0, 15, 30, 45]
+
+    def test_a_missed_tick_is_skipped(self, time: FakeClock, store: Store) -> None:
+        assert self.starts(time, store, 0.2, 16.0, 0.2, 50.0, 0.2) == [0, 15, 45, 60, 120]
+
+    def test_a_jump_of_the_wall_clock_does_not_move_it(self, time: FakeClock, store: Store) -> None:
+        script = Script(time, *(snapshot() for _ in range(3)))
+        poll = script.poll
+
+        def jumping() -> Snapshot:
+            time.jump(-3_600)
+            return poll()
+
+        script.poll = jumping  # type: ignore[method-assign]
+        Poller(script, store, time.clock, interval=15.0, retention=1.0, limit=1).run(Stop(time, 3))
+        assert [started - script.started[0] for started in script.started] == [0, 15, 30]
+
+    def test_it_ends_when_it_is_told_to(self, make: Callable[..., Poller]) -> None:
+        stop = threading.Event()
+        stop.set()
+        make().run(stop)
+
+    def test_its_beat_tells_that_it_lives(self, make: Callable[..., Poller], time: FakeClock) -> None:
+        poller = make(REFUSED)
+        before = poller.beat
+        poller.poll()
+        assert before < poller.beat == time.monotonic_now
+
+
+class TestLines:
+    """One line for each change of state, none for each poll."""
+
+    @pytest.fixture
+    def lines(self, caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+        caplog.set_level(logging.INFO, "exporter")
+
+        def lines() -> list[str]:
+            said = [
+                " ".join([record.message, *(f"{k}={v}" for k, v in record.__dict__.get("fields", {}).items())])
+                for record in caplog.records
+            ]
+            caplog.clear()
+            return said
+
+        return lines
+
+    def test_an_outage_is_two_lines(self, make: Callable[..., Poller], lines: Callable[[], list[str]]) -> None:
+        poller = make(*[snapshot()] * 3, *[REFUSED] * 3, *[snapshot()] * 3)
+        for _ in range(9):
+            poller.poll()
+        answers = "LocalAI answers source=workers+federation+stats generation=3 nodes=0 nodes_online=0"
+        assert lines() == [answers, "poll failed reason=connect detail=refused", answers]
+
+    def test_another_reason_is_another_line(self, make: Callable[..., Poller], lines: Callable[[], list[str]]) -> None:
+        poller = make(REFUSED, PollError(Reason.TIMEOUT, "late"), REFUSED)
+        for _ in range(3):
+            poller.poll()
+        assert [line.split()[2] for line in lines()] == ["reason=connect", "reason=timeout", "reason=connect"]
+
+    def test_an_upgrade_is_a_line(self, make: Callable[..., Poller], lines: Callable[[], list[str]]) -> None:
+        old, new = (snapshot(server=ServerInfo(version=version)) for version in ("v4.7.1", "v4.8.0"))
+        poller = make(old, old, new, new)
+        for _ in range(4):
+            poller.poll()
+        assert [line.split()[4] for line in lines()] == ["version=v4.7.1", "version=v4.8.0"]
+
+    def test_memberships_are_a_line_a_kind(self, make: Callable[..., Poller], lines: Callable[[], list[str]]) -> None:
+        poller = make(snapshot(node("gpu-a")), snapshot(node("gpu-b"), node("gpu-c")))
+        poller.poll()
+        lines()
+        poller.poll()
+        assert lines() == ["membership changed role=worker backend=llama_cpp joined=2 lost=0 returned=0 forgotten=1"]
+
+    def test_an_unknown_list_is_named_once(self, make: Callable[..., Poller], lines: Callable[[], list[str]]) -> None:
+        strange = snapshot()
+        object.__setattr__(strange, "unknown_lists", ("vllm_nodes",))
+        poller = make(strange, strange)
+        poller.poll()
+        poller.poll()
+        assert [line for line in lines() if "list=" in line] == [
+            "LocalAI lists nodes of a kind that this release does not know list=vllm_nodes"
+        ]
+
+
+def test_the_store_swaps_whole_outcomes(make: Callable[..., Poller], store: Store) -> None:
+    first = make(snapshot()).poll()
+    second: Outcome = make(REFUSED).poll()
+    assert store.latest() is second
+    assert first.error is None
