@@ -62,8 +62,8 @@ A label value longer than 128 characters is cut to its first 111, `~` and 16 hex
 ## When a series is there
 
 - Before the first poll has ended there is no `localai_p2p_up`.
-- After a failed poll `localai_p2p_up` is 0 at once. What LocalAI said last stays, and its ages go on growing, until it is
-  `--poll.stale-after` old; then every series that LocalAI's answers gave is gone. Counters, expectations and
+- After a failed poll `localai_p2p_up` is 0 at once. What LocalAI said last stays, and its ages go on growing, until it
+  is `--poll.stale-after` old; then every series that LocalAI's answers gave is gone. Counters, expectations and
   `localai_p2p_exporter_*` stay.
 - A kind of node that LocalAI's generation knows is exported from 0 on; one that it does not know has no series.
 - A node that was never seen, or whose last-seen cannot be read, has no last-seen series.

@@ -96,9 +96,8 @@ class Exporter:
     def _run(self) -> None:
         try:
             self._poller.run(self._stop)
-        except BaseException as bug:
+        except BaseException as bug:  # noqa: BLE001 - a traceback of Python's own would print the exception's text
             _log.error("the poll loop died", extra=fields(error=type(bug).__name__, at=origin(bug)))
-            raise
 
     @property
     def urls(self) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """One GET to LocalAI: bytes and the server's clock, or a `PollError`. Never late, never too large, never elsewhere."""
 
+import io
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from exporter.settings import ApiKeyFile, Secret, Target
 from exporter.transport import DeadlineAdapter, Dialer, Wire, tls_context
 
 _PIECE_BYTES = 65_536
+_FRAMING_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +134,9 @@ class Client:
             raise PollError(Reason.TLS, "the TLS connection failed") from None
         except requests.ConnectionError:
             raise
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError):
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError):
             # Whatever the libraries say of it stays out: it quotes headers, and a header may hold the key.
+            # ValueError: what http.client makes of a negative chunk length.
             raise PollError(Reason.PROTOCOL, "the answer does not keep to HTTP") from None
         headers = response.headers
         media_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -151,14 +154,15 @@ class Client:
         # Eighteen digits are an exabyte; far longer ones make int() itself refuse.
         if length is not None and (len(length) > 18 or int(length) > self._limit):  # noqa: PLR2004
             raise self._too_large()
-        pieces: list[bytes] = []
-        size = 0
+        # What frames the chunks is bounded too: a chunk's length, or the trailers, could go on for ever. An eighth more
+        # is what chunks of 64 bytes take.
+        self._wire.allow(self._limit + self._limit // 8 + _FRAMING_BYTES)
+        body = io.BytesIO()  # a list of pieces would take forty bytes for each piece of one byte
         for piece in response.raw.stream(_PIECE_BYTES, decode_content=False):
-            size += len(piece)
-            if size > self._limit:
+            if body.tell() + len(piece) > self._limit:
                 raise self._too_large()
-            pieces.append(piece)
-        return b"".join(pieces)
+            body.write(piece)
+        return body.getvalue()
 
     def _too_large(self) -> PollError:
         return PollError(Reason.TOO_LARGE, f"the answer is larger than {self._limit} bytes")

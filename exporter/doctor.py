@@ -249,8 +249,9 @@ def _same_server(snapshots: list[Snapshot]) -> Finding:
     """Tell instances apart: each reaches a node by a tunnel port of its own, and no instance's view steps back."""
     tells: tuple[tuple[str, Callable[[Snapshot], dict[object, object]]], ...] = (
         ("tunnel addresses", lambda one: {(n.kind, n.id): n.tunnel_address for n in one.nodes if n.tunnel_address}),
-        ("versions", lambda one: {None: one.server.version}),
-        ("networks", lambda one: {None: one.server.fingerprint}),
+        # What one poll could not read is no difference.
+        ("versions", lambda one: {None: one.server.version} if one.server.version else {}),
+        ("networks", lambda one: {None: one.server.fingerprint} if one.server.fingerprint else {}),
     )
     for what, read in tells:
         for earlier, later in itertools.pairwise(snapshots):

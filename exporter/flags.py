@@ -56,8 +56,8 @@ def _host_name(text: str) -> str:
 
 
 def _path(text: str) -> str:
-    if not re.fullmatch(r"/[A-Za-z0-9._~/-]+", text) or text.startswith("/-/"):
-        raise ValueError(f"{text!r} is no path for metrics: it starts with a slash, not with /-/, and is not / itself")
+    if not re.fullmatch(r"/[A-Za-z0-9._~/-]+", text) or text.startswith(("/-/", "//")):
+        raise ValueError(f"{text!r} is no path for metrics: it starts with one slash, not with /-/, and is not / itself")
     return text
 
 

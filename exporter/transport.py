@@ -45,14 +45,31 @@ class Wire:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._deadline = 0.0
+        self._most: int | None = None
         self.opened = False
         self.received = 0
 
     def start(self, deadline: float) -> None:
         """Begin a GET that ends at `deadline`, in monotonic seconds."""
         self._deadline = deadline
+        self._most = None
         self.opened = False
         self.received = 0
+
+    def allow(self, size: int) -> None:
+        """Let no more than `size` further bytes arrive for this GET."""
+        self._most = self.received + size
+
+    def count(self, size: int) -> int:
+        """Note that `size` bytes arrived, and return it.
+
+        Raises:
+            PollError: `TOO_LARGE`, these are more than were allowed.
+        """
+        self.received += size
+        if self._most is not None and self.received > self._most:
+            raise PollError(Reason.TOO_LARGE, "the answer and its framing are larger than allowed")
+        return size
 
     def remaining(self) -> float:
         """Return the seconds left.
@@ -82,9 +99,7 @@ class _PlainSocket(socket.socket):
     wire: Wire
 
     def recv_into(self, *arguments: Any) -> int:
-        count: int = self.wire.wait(self, super().recv_into, *arguments)
-        self.wire.received += count
-        return count
+        return self.wire.count(self.wire.wait(self, super().recv_into, *arguments))
 
     def sendall(self, *arguments: Any) -> None:
         self.wire.wait(self, super().sendall, *arguments)
@@ -94,9 +109,7 @@ class _TLSSocket(ssl.SSLSocket):
     wire: Wire
 
     def recv_into(self, *arguments: Any) -> int:
-        count: int = self.wire.wait(self, super().recv_into, *arguments)
-        self.wire.received += count
-        return count
+        return self.wire.count(self.wire.wait(self, super().recv_into, *arguments))
 
     def send(self, *arguments: Any) -> int:
         count: int = self.wire.wait(self, super().send, *arguments)
@@ -150,16 +163,20 @@ class Dialer:
         """
         if self._context is None:
             raise PollError(Reason.INTERNAL, "a TLS connection was asked for without a TLS configuration")
+        held = sock  # what holds the descriptor, and is closed: wrapping takes it from the one that it wraps
         try:
-            secured = self._context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+            held = secured = self._context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
             secured.wire = self._wire  # type: ignore[attr-defined] # the context makes _TLSSocket, as it was told
             self._wire.wait(secured, secured.do_handshake)
+        except PollError:
+            held.close()
+            raise
         except ssl.SSLCertVerificationError as error:
-            sock.close()
+            held.close()
             fault = _CERTIFICATE_FAULTS.get(error.verify_code, f"OpenSSL's verification code {error.verify_code}")
             raise PollError(Reason.TLS, f"the certificate was not accepted: {fault}") from None
         except OSError:
-            sock.close()
+            held.close()
             raise PollError(Reason.TLS, "the TLS handshake failed: is this a TLS port?") from None
         return secured
 

@@ -310,7 +310,7 @@ class TestSize:
         ],
     )
     def test_no_flood_fills_the_memory(self, script: Script, reason: Reason) -> None:
-        limit = 2 * MEBIBYTE
+        limit = MEBIBYTE
         with RawServer(script) as server, asking(server.url, max_response_bytes=limit) as client:
             tracemalloc.start()
             try:
@@ -370,6 +370,17 @@ class TestEncoding:
     def test_none_by_name_is_accepted(self, coding: str) -> None:
         with RawServer(answering(ok(b"{}", f"Content-Encoding: {coding}"))) as server, asking(server.url) as client:
             assert body(client) == b"{}"
+
+    @pytest.mark.parametrize("name", ["Content-Encoding", "Transfer-Encoding"])
+    @pytest.mark.parametrize("harmless_at", [0, 1])
+    def test_hidden_behind_a_harmless_one(self, name: str, harmless_at: int) -> None:
+        harmless = {"Content-Encoding": "identity", "Transfer-Encoding": "chunked"}[name]
+        lines = [f"{name}: gzip"]
+        lines.insert(harmless_at, f"{name}: {harmless}")
+        both = "\r\n".join(lines).encode()
+        answer = chunked(gzip.compress(b"{}")).replace(b"Transfer-Encoding: chunked", both)
+        with RawServer(answering(answer)) as server, asking(server.url) as client:
+            assert refusal(client).reason == Reason.PROTOCOL
 
     def test_a_bomb_is_not_unpacked(self) -> None:
         bomb = gzip.compress(bytes(50 * MEBIBYTE))
@@ -503,10 +514,15 @@ class TestKeepAlive:
             assert refusal(client, SOON).reason == Reason.TIMEOUT
 
     @pytest.mark.parametrize(
-        "started", [b"H", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{"]
+        "started", [b"H", b"HTTP/1.1", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{"]
     )
     def test_one_that_dies_after_a_byte_is_not_tried_again(self, started: bytes) -> None:
-        with RawServer(keeping_alive(ok(b"first"), started)) as server, asking(server.url) as client:
+        def script(peer: Peer) -> None:
+            for sent in (ok(b"first"), started):
+                peer.read_request()
+                peer.send(sent)
+
+        with RawServer(script) as server, asking(server.url) as client:
             assert body(client) == b"first"
             assert refusal(client).reason == Reason.PROTOCOL
         assert [len(peer.requests) for peer in server.peers] == [2]

@@ -6,16 +6,14 @@ import re
 import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
-from pathlib import Path
-from typing import Any
 
 import pytest
+from support.captures import CAPTURES, Capture, capture
 
 from exporter.model import FEDERATED, LLAMA_CPP, MLX
 from exporter.simulator import RELEASES, Entry, Request, Settings, answer
 from exporter.simulator.answers import PATHS
 
-CAPTURES = Path(__file__).parent / "captures"
 KINDS = {"nodes": LLAMA_CPP, "llama_cpp_nodes": LLAMA_CPP, "mlx_nodes": MLX, "federated_nodes": FEDERATED}
 SENT_KEY = "<key>"  # what the captures' facts have in place of the key that was sent
 KEYS: dict[str, tuple[str | None, str | None]] = {
@@ -29,16 +27,7 @@ KEYS: dict[str, tuple[str | None, str | None]] = {
 }
 
 
-def folders() -> list[Path]:
-    return sorted(file.parent for file in CAPTURES.glob("*/*/facts.json") if "distributed" not in file.parent.name)
-
-
-def captured(folder: Path, endpoint: str) -> bytes:
-    return (folder / f"{endpoint}.http").read_bytes()
-
-
-def body(answered: bytes) -> str:
-    return answered.partition(b"\r\n\r\n")[2].decode()
+COMPARED = [capture for capture in CAPTURES if "distributed" not in capture.folder.name]
 
 
 def date(answered: bytes) -> float:
@@ -52,45 +41,41 @@ def nanoseconds(stamp: str) -> int:
     return calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) * 10**9 + int(fraction.ljust(9, "0"))
 
 
-def entries(folder: Path) -> Iterator[Entry]:
-    answered = captured(folder, "p2p")
-    if not answered.startswith(b"HTTP/1.1 200 "):
+def entries(shown: Capture) -> Iterator[Entry]:
+    if not shown.raw("p2p").startswith(b"HTTP/1.1 200 "):
         return
-    for list_name, nodes in json.loads(body(answered)).items():
+    for list_name, nodes in json.loads(shown.body("p2p")).items():
         for node in nodes:
             host = node["ID"].removesuffix(f"-{node['Name']}")
             seen = nanoseconds(node["LastSeen"])
             yield Entry(KINDS[list_name], host, node["Name"], node["TunnelAddress"], seen)
 
 
-def settings(folder: Path, facts: dict[str, Any]) -> Settings:
-    key, reader_key = KEYS.get(folder.name, (None, None))
+def settings(shown: Capture) -> Settings:
+    key, reader_key = KEYS.get(shown.folder.name, (None, None))
     return Settings(
-        release=RELEASES[facts["release"]],
-        webui=facts.get("webui", True),
-        p2p=facts["p2p"],
+        release=RELEASES[shown.facts["release"]],
+        webui=shown.facts.get("webui", True),
+        p2p=shown.facts["p2p"],
         key=key,
         reader_key=reader_key,
-        token=body(captured(folder, "token")),
+        token=shown.body("token").decode(),
     )
 
 
 def test_every_release_and_scenario_is_compared() -> None:
-    compared = {release: sum(folder.parent.name == release for folder in folders()) for release in RELEASES}
+    compared = {release: sum(shown.facts["release"] == release for shown in COMPARED) for release in RELEASES}
     assert compared == {"v3.6.0": 12, "v3.12.1": 12, "v4.7.1": 18}
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("folder", folders(), ids=lambda folder: f"{folder.parent.name}/{folder.name}")
-def test_answers_as_localai_did(folder: Path, path: str) -> None:
-    facts = json.loads((folder / "facts.json").read_text())
-    expected = captured(folder, PATHS[path])
-    headers = {name.lower(): value for name, value in facts["request_headers"].items()}
+@pytest.mark.parametrize("shown", COMPARED, ids=str)
+def test_answers_as_localai_did(shown: Capture, path: str) -> None:
+    expected = shown.raw(PATHS[path])
+    headers = {name.lower(): value for name, value in shown.facts["request_headers"].items()}
     request = Request(path, headers, close=True)
 
-    answered = answer(request, settings(folder, facts), list(entries(folder)), date(expected))
-
-    assert answered == expected
+    assert answer(request, settings(shown), list(entries(shown)), date(expected)) == expected
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -112,8 +97,7 @@ def test_head_is_answered_with_the_head_of_get(release: str) -> None:
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_an_unknown_path_is_answered_as_a_route_that_the_release_lacks(release: str) -> None:
-    folder = CAPTURES / release / "no-webui"
-    expected = captured(folder, "workers")
+    expected = capture(release, "no-webui").raw("workers")
     assert answer(Request("/api/p3p", close=True), Settings(release=RELEASES[release]), [], date(expected)) == expected
 
 

@@ -1,13 +1,14 @@
 """The scenario language, and how a script plays."""
 
 import json
+from importlib.resources import files
 from itertools import pairwise
 
 import pytest
 
 from exporter.errors import UsageError
 from exporter.model import FEDERATED, LLAMA_CPP, MLX, Kind
-from exporter.simulator import RELEASES, Event, Request, Scenario, Stage, demo_scenario, parse_action, parse_scenario
+from exporter.simulator import RELEASES, Event, Request, Scenario, Stage, parse_action, parse_scenario
 from exporter.simulator.actions import (
     Action,
     Crowd,
@@ -22,6 +23,7 @@ from exporter.simulator.actions import (
 )
 
 START = 1_795_381_500.0
+DEMO = (files("exporter.simulator") / "demo.scenario").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
@@ -223,7 +225,7 @@ def test_p2p_that_is_turned_on_again_remembers_nobody() -> None:
 
 class TestDemo:
     def test_the_demo_shows_every_kind_of_node_and_of_event(self) -> None:
-        scenario = parse_scenario(demo_scenario())
+        scenario = parse_scenario(DEMO)
         actions = [*scenario.start, *(event.action for event in scenario.events)]
         assert {type(action) for action in actions} >= {Join, Kill, Restart, Flap, Outage}
         assert {action.kind for action in actions if isinstance(action, Join)} == {LLAMA_CPP, MLX, FEDERATED}
@@ -231,14 +233,14 @@ class TestDemo:
         assert scenario.release == RELEASES["v4.7.1"]
 
     def test_something_happens_at_least_every_30_s_and_three_times_in_the_first_minute(self) -> None:
-        scenario = parse_scenario(demo_scenario())
+        scenario = parse_scenario(DEMO)
         assert scenario.every is not None
         moments = [0.0, *(event.at for event in scenario.events), scenario.every + scenario.events[0].at]
         assert max(after - before for before, after in pairwise(moments)) <= 30
         assert sum(moment <= 60 for moment in moments) > 3
 
     def test_the_demo_can_run_for_a_week_without_growing(self) -> None:
-        stage = Stage(parse_scenario(demo_scenario()), START)
+        stage = Stage(parse_scenario(DEMO), START)
         stage.advance(START + 600)
         grown = len(stage.cluster.entries(START + 600))
         stage.advance(START + 600_000)

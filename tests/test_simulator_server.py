@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from support.captures import FOLDER as CAPTURES
+from support.clocks import FakeClock
 
 from exporter.errors import UsageError
 from exporter.model import FEDERATED
@@ -19,25 +21,16 @@ from exporter.simulator import RELEASES, Entry, Replay, Request, Settings, Simul
 from exporter.simulator.listener import Listener
 
 START = 1_795_381_500.0
-CAPTURES = Path(__file__).parent / "captures"
-
-
-class FakeClock:
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
 def clock() -> FakeClock:
-    return FakeClock()
+    return FakeClock(START)
 
 
 @pytest.fixture
 def simulator(clock: FakeClock) -> Iterator[Simulator]:
-    with Simulator(clock=clock) as running:
+    with Simulator(clock=clock.clock.wall) as running:
         yield running
 
 
@@ -89,7 +82,7 @@ def test_the_answer_on_the_wire_is_that_of_the_pure_function(simulator: Simulato
     name = json.loads(exchange(simulator.url, b"GET /api/p2p HTTP/1.0\r\n\r\n").partition(b"\r\n\r\n")[2])[
         "federated_nodes"
     ][0]["Name"]
-    clock.now += 3
+    clock.advance(3)
     wire = exchange(simulator.url, b"GET /api/p2p/federation HTTP/1.1\r\nhost: x\r\nConnection: Close\r\n\r\n")
     entry = Entry(FEDERATED, "localai", name, "", int(START * 1e9))
     assert wire == answer(Request("/api/p2p/federation", close=True), Settings(), [entry], START + 3)
@@ -153,9 +146,9 @@ def test_no_outage_lets_another_program_have_the_port(simulator: Simulator) -> N
 
 
 def test_a_scripted_outage_follows_the_clock(clock: FakeClock) -> None:
-    with Simulator(parse_scenario("at 90s outage 20s"), clock=clock) as simulator:
+    with Simulator(parse_scenario("at 90s outage 20s"), clock=clock.clock.wall) as simulator:
         for second, expected in ((89, False), (90, True), (109, True), (110, False)):
-            clock.now = START + second
+            clock.wall_now = START + second
             simulator.catch_up()
             assert refused(simulator.url) is expected, second
 
@@ -166,13 +159,13 @@ def test_an_outage_begins_and_ends_although_nobody_asks(clock: FakeClock) -> Non
     def counting() -> float:
         if threading.current_thread().name == "simulator-outages":
             asked.set()
-        return clock()
+        return clock.wall_now
 
     with Simulator(clock=counting) as simulator:
         assert "simulator-outages" not in {thread.name for thread in threading.enumerate()}
         simulator.apply("outage 20s")
         assert refused(simulator.url)
-        clock.now += 20
+        clock.advance(20)
         asked.clear()
         assert asked.wait(5)
         asked.clear()
@@ -181,11 +174,11 @@ def test_an_outage_begins_and_ends_although_nobody_asks(clock: FakeClock) -> Non
 
 
 def test_an_outage_in_the_middle_of_a_connection_drops_it_unanswered(clock: FakeClock) -> None:
-    with Simulator(parse_scenario("at 90s outage 20s"), clock=clock) as simulator:
+    with Simulator(parse_scenario("at 90s outage 20s"), clock=clock.clock.wall) as simulator:
         connection = http.client.HTTPConnection(*address(simulator.url), timeout=5)
         connection.request("GET", "/readyz")
         assert connection.getresponse().read() == b""
-        clock.now += 95
+        clock.advance(95)
         with contextlib.suppress(ConnectionError):  # the simulator's own look at the clock may come first
             connection.request("GET", "/readyz")
         with pytest.raises((http.client.HTTPException, ConnectionError)):
@@ -198,10 +191,10 @@ def test_an_upgrade_is_followed_by_the_next_request_whatever_connection_it_takes
     clock: FakeClock, session: requests.Session
 ) -> None:
     script = "release v3.6.0\nat 60s upgrade v3.12.1\nat 120s upgrade v4.7.1\nat 180s upgrade v3.6.0"
-    with Simulator(parse_scenario(script), clock=clock) as simulator:
+    with Simulator(parse_scenario(script), clock=clock.clock.wall) as simulator:
         versions = []
         for second in (0, 60, 120, 180):
-            clock.now = START + second
+            clock.wall_now = START + second
             versions.append(get(session, simulator.url, "/version")["version"].split()[0])
         assert versions == ["v3.6.0", "v3.12.1", "v4.7.1", "v3.6.0"]
 
@@ -248,8 +241,8 @@ def test_an_action_that_cannot_be_changes_nothing(simulator: Simulator) -> None:
 @pytest.mark.parametrize("release", RELEASES)
 def test_five_thousand_nodes(release: str, clock: FakeClock, session: requests.Session) -> None:
     script = parse_scenario(f"release {release}\nworkers 5000\nat 30s kill crowd-00001")
-    with Simulator(script, clock=clock) as simulator:
-        clock.now += 100
+    with Simulator(script, clock=clock.clock.wall) as simulator:
+        clock.advance(100)
         lists = get(session, simulator.url)
         nodes = lists["llama_cpp_nodes" if release == "v4.7.1" else "nodes"]
         assert [node["ID"].removesuffix("-" + node["Name"]) for node in nodes] == [
@@ -288,7 +281,7 @@ def test_many_threads_may_ask_and_change_at_once(simulator: Simulator) -> None:
 
 def test_close_ends_the_port_the_connections_and_the_threads(clock: FakeClock) -> None:
     before = set(threading.enumerate())
-    simulator = Simulator(parse_scenario("at 90s outage 20s"), clock=clock)
+    simulator = Simulator(parse_scenario("at 90s outage 20s"), clock=clock.clock.wall)
     with socket.create_connection(address(simulator.url), timeout=5) as idle:
         idle.sendall(b"GET /readyz HTTP/1.1\r\n\r\n")
         assert idle.recv(65_536)
@@ -300,16 +293,16 @@ def test_close_ends_the_port_the_connections_and_the_threads(clock: FakeClock) -
 
 
 def test_close_in_an_outage_ends_everything_too(clock: FakeClock) -> None:
-    simulator = Simulator(clock=clock)
+    simulator = Simulator(clock=clock.clock.wall)
     with simulator.outage():
         simulator.close()
     assert refused(simulator.url)
 
 
 def test_a_script_may_begin_with_an_outage(clock: FakeClock) -> None:
-    with Simulator(parse_scenario("outage 20s"), clock=clock) as simulator:
+    with Simulator(parse_scenario("outage 20s"), clock=clock.clock.wall) as simulator:
         assert refused(simulator.url)
-        clock.now += 20
+        clock.advance(20)
         simulator.catch_up()
         assert not refused(simulator.url)
 

@@ -2,10 +2,8 @@
 
 `Simulator` plays a scenario, `Replay` serves a folder of captured answers; both over real HTTP on a loopback port.
 Underneath, everything is pure and takes the time as an argument: `cluster` is the nodes and their heartbeats, `answers`
-what LocalAI says of them, `stage` the script's run.
+what LocalAI says of them, `stage` the script's run. `demo.scenario` is the script of the demo.
 """
-
-from importlib.resources import files
 
 from exporter.simulator.actions import parse_action
 from exporter.simulator.answers import TOKEN, Settings, answer
@@ -31,12 +29,6 @@ __all__ = [
     "Simulator",
     "Stage",
     "answer",
-    "demo_scenario",
     "parse_action",
     "parse_scenario",
 ]
-
-
-def demo_scenario() -> str:
-    """Return the script of the demo's cluster."""
-    return (files(__name__) / "demo.scenario").read_text(encoding="utf-8")

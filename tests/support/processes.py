@@ -1,5 +1,6 @@
 """Peers for the tests to ask, and the program itself as a process."""
 
+import io
 import os
 import re
 import socket
@@ -77,10 +78,13 @@ class Peer:
         lock = threading.Lock()
 
         class Handler(socketserver.StreamRequestHandler):
+            rfile: io.BufferedReader
+
             def handle(handler) -> None:  # noqa: N805 - `self` is the peer's
-                lines = list(iter(lambda: handler.rfile.readline().strip(), b""))
-                if not lines:
+                if not handler.rfile.peek(1)[:1].isalpha():
+                    handler.wfile.write(response("", "400 Bad Request"))  # as Go answers a TLS handshake
                     return
+                lines = list(iter(lambda: handler.rfile.readline().strip(), b""))
                 path = lines[0].split()[1].decode()
                 with lock:
                     self.paths.append(path)

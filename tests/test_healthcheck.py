@@ -1,0 +1,90 @@
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from exporter import healthcheck
+from exporter.healthcheck import is_healthy
+from exporter.settings import ListenAddress
+from exporter.web import WebServer, routes
+from support.processes import nobody, response, run, serving
+
+
+@contextmanager
+def web(healthy: Callable[[], bool], host: str = "127.0.0.1") -> Iterator[int]:
+    server = WebServer(ListenAddress(host, 0), routes(CollectorRegistry(), "/metrics", healthy, lambda: True))
+    try:
+        yield int(server.url.rpartition(":")[2])
+    finally:
+        server.close()
+
+
+def port_of(url: str) -> int:
+    return int(url.rpartition(":")[2])
+
+
+@pytest.mark.parametrize("healthy", [True, False])
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "", "localhost"])  # noqa: S104 - what an operator may write
+def test_says_what_the_exporter_says_of_itself(host: str, healthy: bool) -> None:  # noqa: FBT001
+    with web(lambda: healthy, host) as port:
+        assert is_healthy(ListenAddress(host, port)) is healthy
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize("host", ["::1", "::"])
+def test_reaches_an_exporter_on_ipv6(host: str) -> None:
+    with web(lambda: True, host) as port:
+        assert is_healthy(ListenAddress(host, port))
+
+
+def test_a_check_that_breaks_is_no_health() -> None:
+    def broken() -> bool:
+        raise RuntimeError
+
+    with web(broken) as port:
+        assert not is_healthy(ListenAddress("127.0.0.1", port))
+
+
+def test_nothing_there_is_no_health() -> None:
+    with nobody() as url:
+        assert not is_healthy(ListenAddress("127.0.0.1", port_of(url)))
+
+
+def test_a_host_without_an_address_is_no_health() -> None:
+    assert not is_healthy(ListenAddress("no-such-host.invalid", 10_040))
+
+
+@pytest.mark.parametrize("answer", [b"", b"hello\r\n\r\n", response("x", "404 Not Found"), response("", "204 None")])
+def test_another_program_there_is_no_health(answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer_once() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=answer_once)
+        thread.start()
+        assert not is_healthy(ListenAddress("127.0.0.1", listener.getsockname()[1]))
+        thread.join()
+
+
+def test_an_exporter_that_hangs_is_no_health(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(healthcheck, "_TIMEOUT_SECONDS", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        assert not is_healthy(ListenAddress("127.0.0.1", listener.getsockname()[1]))
+
+
+def test_the_command_ends_with_0_or_1() -> None:
+    with nobody() as localai, serving("--localai.url", localai) as served:
+        address = f"127.0.0.1:{port_of(served.url)}"
+        found = run("healthcheck", "--web.listen-address", address)
+        assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
+        found = run("healthcheck", variables={"P2P_EXPORTER_WEB_LISTEN_ADDRESS": address})
+        assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
+    found = run("healthcheck", "--web.listen-address", address)
+    assert (found.returncode, found.stdout, found.stderr) == (1, "", "")
