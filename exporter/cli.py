@@ -86,6 +86,7 @@ def _once(settings: Settings, arguments: argparse.Namespace) -> int:
 def _doctor(settings: Settings, arguments: argparse.Namespace) -> int:
     report = doctor.examine(settings.target, Clock.system())
     sys.stdout.write(f"{report.as_json() if arguments.json else report.as_text()}\n")
+    sys.stdout.flush()  # here, where a reader that has gone is expected, and not on Python's way out
     return report.severity
 
 

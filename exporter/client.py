@@ -111,6 +111,14 @@ class Client:
         """
         self._wire.start(deadline)
         try:
+            return self._ask(path)
+        except PollError:
+            self.close()
+            self._wire.hang_up()
+            raise
+
+    def _ask(self, path: str) -> Answer:
+        try:
             return self._get(path)
         except requests.ConnectionError:
             # LocalAI may close an idle connection at the very moment of the question.

@@ -57,7 +57,7 @@ def _host_name(text: str) -> str:
 
 def _path(text: str) -> str:
     if not re.fullmatch(r"/[A-Za-z0-9._~/-]+", text) or text.startswith(("/-/", "//")):
-        raise ValueError(f"{text!r} is no path for metrics: it starts with one slash, not with /-/, and is not / itself")
+        raise ValueError(f"{text!r} is no path for metrics: it starts with one slash, not with /-/, and is more than /")
     return text
 
 
@@ -215,7 +215,7 @@ def _given(flag: Flag, flags: Mapping[str, Any], environ: Mapping[str, str]) -> 
         # An empty variable is how a compose file or a chart leaves one out.
         if variable and environ.get(variable):
             text = environ[variable]
-            return (text.split(",") if flag.repeatable else [text]), variable
+            return ([part.strip() for part in text.split(",")] if flag.repeatable else [text]), variable
     return [], ""
 
 

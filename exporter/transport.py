@@ -5,6 +5,7 @@ given what is left of one deadline, and a wait that outlasts it is a `PollError`
 """
 
 import errno
+import os
 import re
 import socket
 import ssl
@@ -46,6 +47,7 @@ class Wire:
         self._monotonic = monotonic
         self._deadline = 0.0
         self._most: int | None = None
+        self._socket: socket.socket | None = None
         self.opened = False
         self.received = 0
 
@@ -55,6 +57,15 @@ class Wire:
         self._most = None
         self.opened = False
         self.received = 0
+
+    def use(self, sock: socket.socket) -> None:
+        """Note that `sock` serves from now on."""
+        self._socket = sock
+
+    def hang_up(self) -> None:
+        """Close the socket that serves; a reader that a library forgot would else hold its descriptor open."""
+        if self._socket is not None and (descriptor := self._socket.detach()) >= 0:
+            os.close(descriptor)
 
     def allow(self, size: int) -> None:
         """Let no more than `size` further bytes arrive for this GET."""
@@ -133,26 +144,27 @@ class Dialer:
         addresses = self._resolver.resolve(host, port, self._wire.remaining())
         failure = _timeout()
         for tried, (family, kind, protocol, _, address) in enumerate(addresses):
-            sock = _PlainSocket(family, kind, protocol)
+            # A share each: a first address that never answers leaves time for the second.
+            share = self._wire.remaining() / (len(addresses) - tried)
+            sock: _PlainSocket | None = None
             try:
+                # The first line that can fail: the host may lack the address family, or a free descriptor.
+                sock = _PlainSocket(family, kind, protocol)
                 sock.wire = self._wire
-                # A share each: a first address that never answers leaves time for the second.
-                sock.settimeout(self._wire.remaining() / (len(addresses) - tried))
+                sock.settimeout(share)
                 sock.connect(address)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             except TimeoutError:
-                sock.close()
                 failure = _timeout()
             except OSError as error:
-                sock.close()
                 name = errno.errorcode.get(error.errno or 0, "unknown error")
                 failure = PollError(Reason.CONNECT, f"no connection to port {port} ({name})")
-            except PollError:
-                sock.close()
-                raise
             else:
                 self._wire.opened = True
+                self._wire.use(sock)
                 return sock
+            if sock is not None:
+                sock.close()
         raise failure
 
     def tls(self, sock: socket.socket, host: str) -> socket.socket:

@@ -53,5 +53,5 @@ def test_advice_names_only_flags_and_variables_that_exist() -> None:
         (Reason.HTTP_STATUS, 502, True, "cannot answer now"),
     ],
 )
-def test_the_status_sharpens_the_advice(reason: Reason, status: int | None, has_key: bool, words: str) -> None:  # noqa: FBT001
+def test_the_status_sharpens_the_advice(reason: Reason, status: int | None, has_key: bool, words: str) -> None:
     assert words in advise(PollError(reason, "detail", status), has_key=has_key)[1]

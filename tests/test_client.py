@@ -513,9 +513,7 @@ class TestKeepAlive:
             assert body(client) == b"first"
             assert refusal(client, SOON).reason == Reason.TIMEOUT
 
-    @pytest.mark.parametrize(
-        "started", [b"H", b"HTTP/1.1", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{"]
-    )
+    @pytest.mark.parametrize("started", [b"H", b"HTTP/1.1", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{"])
     def test_one_that_dies_after_a_byte_is_not_tried_again(self, started: bytes) -> None:
         def script(peer: Peer) -> None:
             for sent in (ok(b"first"), started):

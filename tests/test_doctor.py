@@ -3,13 +3,14 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
+from support.processes import Answers, Peer, date_of, nobody, recorded, replaying, response, run, silence, without_date
 
 from exporter.clock import Clock
 from exporter.doctor import CLOCK_TOLERANCE_SECONDS, POLLS, Finding, Report, Severity, examine
 from exporter.settings import Secret, Target
-from support.processes import Answers, Peer, date_of, nobody, recorded, replaying, response, run, silence, without_date
 
 OK, WARNING, CRITICAL = Severity.OK, Severity.WARNING, Severity.CRITICAL
 
@@ -23,10 +24,10 @@ def clock_at(wall: float) -> Clock:
     return Clock(wall=lambda: wall, monotonic=time.monotonic, awake=time.monotonic)
 
 
-def examined(answers: Answers, ahead: float = 0.0, **target: object) -> Report:
+def examined(answers: Answers, ahead: float = 0.0, **target: Any) -> Report:
     """Examine a LocalAI that answers so, on a machine whose clock is this far ahead of it."""
     with replaying(answers) as peer:
-        return examine(Target(url=peer.url, **target), clock_at(date_of(answers) + 0.5 + ahead))  # type: ignore[arg-type]
+        return examine(Target(url=peer.url, **target), clock_at(date_of(answers) + 0.5 + ahead))
 
 
 def verdicts(report: Report) -> list[tuple[str, Severity]]:
@@ -160,14 +161,16 @@ def test_a_key_that_is_not_accepted(name: str, key: Secret | None, status: int, 
         ("v4.7.1/p2p-off", True, "off: LocalAI has no join token"),
     ],
 )
-def test_p2p_that_is_off(name: str, collect_token: bool, message: str) -> None:  # noqa: FBT001
+def test_p2p_that_is_off(name: str, collect_token: bool, message: str) -> None:
     report = examined(recorded(name), collect_token=collect_token)
     finding = only(report, "p2p", WARNING)
     assert finding.message == message
     assert "--p2p" in finding.advice
     assert report.severity == WARNING
     if not message.startswith("off"):
-        assert finding.advice.endswith("With --collector.token the exporter finds out by whether there is a join token.")
+        assert finding.advice.endswith(
+            "With --collector.token the exporter finds out by whether there is a join token."
+        )
 
 
 def test_the_token_is_asked_for_on_demand_only_and_shown_as_a_fingerprint() -> None:
@@ -193,7 +196,13 @@ def test_nodes_whose_clock_runs_ahead() -> None:
 
 def test_of_many_fast_nodes_five_are_named() -> None:
     fast = [
-        {"ID": f"host-{number}-n", "Name": "n", "LastSeen": "2026-11-23T00:00:00Z", "TunnelAddress": "", "ServiceID": ""}
+        {
+            "ID": f"host-{number}-n",
+            "Name": "n",
+            "LastSeen": "2026-11-23T00:00:00Z",
+            "TunnelAddress": "",
+            "ServiceID": "",
+        }
         for number in range(7)
     ]
     answers = recorded("v3.6.0/cluster")
@@ -235,6 +244,7 @@ def everywhere(answer: bytes) -> Callable[[str], bytes]:
 
 NO_API = "No P2P API is at this URL: check its path. Releases before v3.2 have one only when built with the tag p2p."
 NOT_THE_API = "Not LocalAI's API answers here but, say, its web page or a proxy's: check the path in --localai.url."
+NOT_HTTP = "Check that the port in --localai.url is LocalAI's; for a TLS port the URL has to begin with https."
 HTML = response("<!DOCTYPE html><html></html>", headers="Content-Type: text/html\r\n")
 
 
@@ -304,7 +314,7 @@ HTML = response("<!DOCTYPE html><html></html>", headers="Content-Type: text/html
                     "reachable",
                     CRITICAL,
                     None,
-                    "Check that the port in --localai.url is LocalAI's; for a TLS port the URL has to begin with https.",
+                    NOT_HTTP,
                 )
             ],
             id="not-http",
@@ -453,7 +463,7 @@ def test_a_poll_that_fails_after_a_good_one() -> None:
     ],
     ids=["workers", "federated", "hosts"],
 )
-def test_what_is_expected_and_missing(target: Mapping[str, object], message: str) -> None:
+def test_what_is_expected_and_missing(target: Mapping[str, Any], message: str) -> None:
     report = examined(recorded(CLUSTER), **target)
     finding = only(report, "nodes", WARNING)
     assert finding.message == message
@@ -569,7 +579,11 @@ def test_each_poll_asks_over_a_connection_of_its_own() -> None:
     ("name", "code", "first"),
     [
         ("v4.7.1/cluster", 1, r"LOCALAI P2P WARNING: LocalAI's clock is \d+ s behind this machine's"),
-        ("v4.7.1/key-missing", 2, r"LOCALAI P2P CRITICAL: LocalAI does not accept the key, or wants one \(status 401\)"),
+        (
+            "v4.7.1/key-missing",
+            2,
+            r"LOCALAI P2P CRITICAL: LocalAI does not accept the key, or wants one \(status 401\)",
+        ),
     ],
 )
 def test_the_command_ends_as_a_plugin_does(name: str, code: int, first: str) -> None:

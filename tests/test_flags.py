@@ -74,7 +74,7 @@ def test_a_flag_and_its_variable_mean_the_same(name: str, text: str, field: str,
 
 
 @pytest.mark.parametrize(("name", "field", "on"), SWITCHES, ids=[row[0] for row in SWITCHES])
-def test_a_switch_is_a_flag_without_a_value(name: str, field: str, on: bool) -> None:  # noqa: FBT001
+def test_a_switch_is_a_flag_without_a_value(name: str, field: str, on: bool) -> None:
     assert setting(given(), field) is not on
     assert setting(given([f"--{name}"]), field) is on
     assert setting(given([f"--no-{name}"]), field) is not on
@@ -124,12 +124,13 @@ def test_repeatable_flags_add_up() -> None:
     hosts = given(["--expect.host", "b", "--expect.host", "a", "--expect.host", "b"]).target.expected_hosts
     assert hosts == ("b", "a")
     assert given(P2P_EXPORTER_EXPECT_HOST="b,a,b").target.expected_hosts == ("b", "a")
+    assert given(P2P_EXPORTER_EXPECT_HOST=" b, a\n").target.expected_hosts == ("b", "a")
     assert given(["--expect.host", "c"], P2P_EXPORTER_EXPECT_HOST="a").target.expected_hosts == ("c",)
     # On the command line a comma is a part of the name.
     assert given(["--expect.host", "a,b"]).target.expected_hosts == ("a,b",)
     both = (ListenAddress("127.0.0.1", 1), ListenAddress("::1", 2))
     assert given(["--web.listen-address", "127.0.0.1:1", "--web.listen-address", "[::1]:2"]).listen_addresses == both
-    assert given(P2P_EXPORTER_WEB_LISTEN_ADDRESS="127.0.0.1:1,[::1]:2").listen_addresses == both
+    assert given(P2P_EXPORTER_WEB_LISTEN_ADDRESS="127.0.0.1:1, [::1]:2").listen_addresses == both
 
 
 def test_both_roles_can_be_expected() -> None:
@@ -185,11 +186,12 @@ NO_URL = "not a URL with http or https: write it as http://host:port"
 NO_ADDRESS = "is no address: write it as :10040, 127.0.0.1:10040 or [::1]:10040"
 NO_DURATION = "is no duration: write it as Prometheus does, for example 15s, 1m30s or 500ms"
 NO_SIZE = "is no size: write it in bytes, or as 512KiB, 32MiB or 1GiB"
-NO_PATH = "is no path for metrics: it starts with one slash, not with /-/, and is not / itself"
+NO_PATH = "is no path for metrics: it starts with one slash, not with /-/, and is more than /"
 NO_NUMBER = "is no whole number from 0 on"
 PASSWORD = "a user or password has no place in the URL: LocalAI's key goes into --localai.api-key-file"  # noqa: S105
 COMMA = "holds a comma: LocalAI reads a list of keys from a variable of that name; give the exporter one"
 NO_HEADER = "holds a blank, a line break or another character that no HTTP header can carry"
+VANISH = "every series would vanish between two polls"
 OVERRUN = "a poll has to end before the next one starts"
 
 BAD = [
@@ -260,8 +262,7 @@ BAD = [
     ),
     (
         {"--poll.interval": "1m", "--poll.stale-after": "59s"},
-        "--poll.stale-after 59s must be no shorter than --poll.interval 1m: "
-        "every series would vanish between two polls",
+        f"--poll.stale-after 59s must be no shorter than --poll.interval 1m: {VANISH}",
     ),
     ({"--node.retention": "0"}, "--node.retention must be above 0"),
     ({"--node.retention": "forever"}, f"--node.retention: 'forever' {NO_DURATION}"),

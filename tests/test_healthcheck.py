@@ -5,12 +5,12 @@ from contextlib import contextmanager
 
 import pytest
 from prometheus_client import CollectorRegistry
+from support.processes import nobody, response, run, serving
 
 from exporter import healthcheck
 from exporter.healthcheck import is_healthy
 from exporter.settings import ListenAddress
 from exporter.web import WebServer, routes
-from support.processes import nobody, response, run, serving
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def port_of(url: str) -> int:
 
 @pytest.mark.parametrize("healthy", [True, False])
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "", "localhost"])  # noqa: S104 - what an operator may write
-def test_says_what_the_exporter_says_of_itself(host: str, healthy: bool) -> None:  # noqa: FBT001
+def test_says_what_the_exporter_says_of_itself(host: str, healthy: bool) -> None:
     with web(lambda: healthy, host) as port:
         assert is_healthy(ListenAddress(host, port)) is healthy
 

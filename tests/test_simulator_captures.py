@@ -168,3 +168,10 @@ def test_what_is_longer_than_gos_buffer_comes_in_one_chunk_and_what_fits_has_a_l
     assert b"Content-Length" not in head
     assert rest == b"801\r\n" + longer.encode() + b"\r\n0\r\n\r\n"
     assert b"Content-Length: 2049" in split(longer, "v3.6.0")[0]
+
+
+def test_one_who_is_no_admin_is_told_of_a_route_that_is_missing() -> None:
+    chosen = Settings(webui=False, key="admin's", reader_key="reader's")
+    headers = {"authorization": "Bearer reader's"}
+    assert answer(Request("/api/p2p/stats", headers), chosen, [], 0).startswith(b"HTTP/1.1 404 ")
+    assert answer(Request("/api/p2p", headers), chosen, [], 0).startswith(b"HTTP/1.1 403 ")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Self
 
 import exporter
 from support.captures import FOLDER
@@ -99,7 +99,7 @@ class Peer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def __enter__(self) -> "Peer":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -184,8 +184,13 @@ class Served:
 
     def finish(self) -> str:
         """Wait for its end and return everything that it wrote."""
-        out, err = self.process.communicate(timeout=PATIENCE_SECONDS)
-        return "".join(self.lines) + err + out
+        assert self.process.stderr
+        assert self.process.stdout
+        # Not communicate(), which does not know what the lines read so far left in the pipe's buffer.
+        self.lines.extend(self.process.stderr)
+        self.lines.extend(self.process.stdout)
+        self.process.wait(PATIENCE_SECONDS)
+        return "".join(self.lines)
 
 
 @contextmanager
