@@ -80,7 +80,7 @@ def _once(settings: Settings, arguments: argparse.Namespace) -> int:
         sys.stdout.buffer.flush()
     else:
         write_atomically(Path(output), body)
-    return EXIT_OK if outcome.error is None else EXIT_FAILED
+    return EXIT_OK if outcome.failure is None else EXIT_FAILED
 
 
 def _doctor(settings: Settings, arguments: argparse.Namespace) -> int:

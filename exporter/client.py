@@ -138,8 +138,6 @@ class Client:
                 received_at = self._monotonic()
                 _check_status(response.status_code)
                 body = self._body(response)
-        except requests.exceptions.SSLError:
-            raise PollError(Reason.TLS, "the TLS connection failed") from None
         except requests.ConnectionError:
             raise
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError):

@@ -202,7 +202,7 @@ class P2PCollector(Collector):
         view = outcome.view
         fresh = view is not None and now - view.received_at <= self._stale_after
         # A loop that hangs for so long has no newest poll to speak of.
-        yield UP.single(outcome.error is None and fresh)
+        yield UP.single(outcome.failure is None and fresh)
         yield from _totals(outcome)
         if view is None:
             return

@@ -2,6 +2,7 @@
 
 import gzip
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
@@ -9,6 +10,11 @@ from prometheus_client.exposition import choose_encoder
 
 # The fastest level: it makes a page about 15 times smaller, the slowest one 20 times for six times the work.
 _GZIP_LEVEL = 1
+
+# The library takes over whatever version= it is asked for, a folded header's line break included.
+_KNOWN = re.compile(
+    r"(?:text/plain|application/openmetrics-text); version=(?:0\.0\.4|1\.0\.0); charset=utf-8(?:; escaping=[a-z0-9-]+)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +28,12 @@ class Page:
 
 def render(registry: CollectorRegistry, accept: str = "", accept_encoding: str = "") -> Page:
     """Collect once and write it in the format that `Accept` prefers, compressed where `Accept-Encoding` has gzip."""
-    try:
-        encoder, content_type = choose_encoder(accept)
-    except (ValueError, IndexError):
-        # A version= that is no version. Whoever asks so is answered in the text format, which everybody reads.
-        encoder, content_type = choose_encoder("")
+    # Whoever asks for what nobody knows is answered in the text format, which everybody reads.
+    encoder, content_type = choose_encoder("")
+    with suppress(ValueError, IndexError, TypeError):  # a version= that is no version
+        asked_encoder, asked_type = choose_encoder(accept)
+        if _KNOWN.fullmatch(asked_type):
+            encoder, content_type = asked_encoder, asked_type
     body = encoder(registry)
     if accepts_gzip(accept_encoding):
         return Page(gzip.compress(body, _GZIP_LEVEL, mtime=0), content_type, "gzip")

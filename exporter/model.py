@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from exporter.errors import PollError, Reason
+from exporter.errors import Reason
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -194,19 +194,32 @@ DURATION_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a poll failed: what a `PollError` says, without the frames that an exception keeps alive.
+
+    Attributes:
+        reason: the closed word for it.
+        detail: plain words.
+    """
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """Everything that is known after a poll; the store swaps it as a whole.
 
     Attributes:
         finished_at: monotonic time at which the newest poll ended.
-        error: why the newest poll failed; None when it was answered and understood.
+        failure: why the newest poll failed; None when it was answered and understood.
         view: the newest good poll, however old; None before the first.
         changes: membership changes since the start, for every kind that was ever known and every change.
         totals: the exporter's own counters.
     """
 
     finished_at: float
-    error: PollError | None
+    failure: Failure | None
     view: View | None
     changes: Mapping[tuple[Kind, Change], int]
     totals: PollTotals

@@ -9,7 +9,7 @@ from typing import Protocol
 from exporter.clock import Clock
 from exporter.errors import PollError, Reason
 from exporter.log import fields, origin
-from exporter.model import DURATION_BUCKETS, Change, Outcome, PollTotals, Snapshot, View
+from exporter.model import DURATION_BUCKETS, Change, Failure, Outcome, PollTotals, Snapshot, View
 from exporter.retention import view
 from exporter.store import Store
 from exporter.tracker import Tracked, track
@@ -70,20 +70,20 @@ class Poller:
         """Poll once and publish what came of it, whatever it was."""
         started = self._clock.monotonic()
         before = self._tracked
-        error = None
+        failure = None
         try:
             snapshot = self._source.poll()
             now = self._clock.monotonic()
             tracked = track(before, snapshot, now)
             shown = view(snapshot, tracked.tracks or {}, now, retention=self._retention, limit=self._limit)
             self._tracked, self._view = tracked, shown
-        except PollError as failure:
-            error = failure
+        except PollError as error:
+            failure = Failure(error.reason, error.detail)
         except Exception as bug:  # noqa: BLE001 - the loop outlives whatever nobody thought of, and says so
-            error = PollError(Reason.INTERNAL, f"{type(bug).__name__} at {origin(bug)}")
+            failure = Failure(Reason.INTERNAL, f"{type(bug).__name__} at {origin(bug)}")
         finished = self._clock.monotonic()
-        self._totals = _counted(self._totals, finished - started, error)
-        outcome = Outcome(finished, error, self._view, self._tracked.changes, self._totals)
+        self._totals = _counted(self._totals, finished - started, failure)
+        outcome = Outcome(finished, failure, self._view, self._tracked.changes, self._totals)
         self._store.publish(outcome)
         self.beat = self._clock.awake()
         self._say(outcome, before)
@@ -91,10 +91,10 @@ class Poller:
 
     def _say(self, outcome: Outcome, tracked_before: Tracked) -> None:
         """Write a line for each thing that is otherwise than at the last poll."""
-        if outcome.error is not None:
-            state: tuple[object, ...] = (outcome.error.reason, outcome.error.detail)
+        if outcome.failure is not None:
+            state: tuple[object, ...] = (outcome.failure.reason, outcome.failure.detail)
             if state != self._said:
-                _log.warning("poll failed", extra=fields(reason=outcome.error.reason, detail=outcome.error.detail))
+                _log.warning("poll failed", extra=fields(reason=outcome.failure.reason, detail=outcome.failure.detail))
             self._said = state
             return
         if outcome.view is None:
@@ -126,12 +126,12 @@ class Poller:
                 _log.info("membership changed", extra=fields(role=kind.role, backend=kind.backend, **moved))
 
 
-def _counted(totals: PollTotals, seconds: float, error: PollError | None) -> PollTotals:
+def _counted(totals: PollTotals, seconds: float, failure: Failure | None) -> PollTotals:
     durations = list(totals.durations)
     durations[bisect.bisect_left(DURATION_BUCKETS, seconds)] += 1
     failures = dict(totals.failures)
-    if error is not None:
-        failures[error.reason] += 1
+    if failure is not None:
+        failures[failure.reason] += 1
     return replace(
         totals,
         polls=totals.polls + 1,

@@ -41,7 +41,10 @@ class Resolver:
         else:
             arguments = (host, port, 0, found)
             self._thread = threading.Thread(target=self._look_up, args=arguments, name="resolver", daemon=True)
-            self._thread.start()
+            try:
+                self._thread.start()
+            except RuntimeError:
+                raise PollError(Reason.DNS, "no thread is to be had that looks the host name up") from None
             self._thread.join(within)
             if self._thread.is_alive():
                 raise PollError(Reason.DNS, "the host name was not resolved before the deadline")

@@ -120,10 +120,17 @@ class _TLSSocket(ssl.SSLSocket):
     wire: Wire
 
     def recv_into(self, *arguments: Any) -> int:
-        return self.wire.count(self.wire.wait(self, super().recv_into, *arguments))
+        return self.wire.count(self._wait(super().recv_into, *arguments))
 
     def send(self, *arguments: Any) -> int:
-        count: int = self.wire.wait(self, super().send, *arguments)
+        return self._wait(super().send, *arguments)
+
+    def _wait(self, operation: Callable[..., int], *arguments: Any) -> int:
+        try:
+            count: int = self.wire.wait(self, operation, *arguments)
+        except ssl.SSLError:
+            # TLS 1.3 says only now that it wants a client certificate. Behind a proxy the libraries would blame that.
+            raise PollError(Reason.TLS, "the TLS connection failed") from None
         return count
 
 
@@ -179,6 +186,7 @@ class Dialer:
         try:
             held = secured = self._context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
             secured.wire = self._wire  # type: ignore[attr-defined] # the context makes _TLSSocket, as it was told
+            self._wire.use(secured)
             self._wire.wait(secured, secured.do_handshake)
         except PollError:
             held.close()

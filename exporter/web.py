@@ -112,7 +112,11 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815 - the standard library's names
 
     def _answer(self) -> None:
-        route = self.server.table.get(urlsplit(self.path).path)
+        try:
+            path = urlsplit(self.path).path
+        except ValueError:  # an absolute URL with a bracket that is no address
+            path = ""
+        route = self.server.table.get(path)
         if route is None:
             response = Response(Page(b"Not found.\n", _PLAIN), HTTPStatus.NOT_FOUND)
         else:
@@ -212,8 +216,8 @@ class WebServer:
     def __init__(self, address: ListenAddress, table: Mapping[str, Route]) -> None:
         try:
             self._server = _Server(address, table)
-        except OSError as error:
-            reason = errno.errorcode.get(error.errno or 0, "the host has no such address")
+        except (OSError, TypeError) as error:  # TypeError: a name that IDNA cannot encode
+            reason = errno.errorcode.get(getattr(error, "errno", None) or 0, "the host has no such address")
             raise UsageError(f"--web.listen-address {address}: nothing can listen there ({reason})") from None
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="web", daemon=True)
         self._thread.start()

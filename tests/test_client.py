@@ -329,10 +329,12 @@ class TestSize:
 
     def test_more_bytes_than_said_are_not_taken_and_never_begin_the_next_answer(self) -> None:
         first = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}" + ok(b"smuggled")
-        with RawServer(keeping_alive(first, ok(b"second")), answering(ok(b"second"))) as server:
-            with asking(server.url) as client:
-                assert body(client) == b"{}"
-                assert body(client) == b"second"
+        with (
+            RawServer(keeping_alive(first, ok(b"second")), answering(ok(b"second"))) as server,
+            asking(server.url) as client,
+        ):
+            assert body(client) == b"{}"
+            assert body(client) == b"second"
 
     @pytest.mark.parametrize(
         "lines",
@@ -683,7 +685,7 @@ def test_whatever_comes_is_an_answer_or_a_poll_error(feed: tuple[Feed, str], ans
         try:
             got = client.get("/", time.monotonic() + 5)
         except PollError as error:
-            assert error.reason in {  # noqa: PT017 - either outcome is right, each has its own check
+            assert error.reason in {
                 Reason.PROTOCOL,
                 Reason.TOO_LARGE,
                 Reason.REDIRECT,

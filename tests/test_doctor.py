@@ -121,6 +121,17 @@ def test_the_oldest_generation_has_no_lists_to_miss() -> None:
     assert only(examined(recorded("v3.6.0/no-webui")), "api", OK).advice == ""
 
 
+@pytest.mark.parametrize(
+    ("name", "generation", "source"),
+    [("v4.7.1/cluster", "3", LISTS), ("v3.12.1/cluster", "2", LISTS), ("v3.6.0/cluster", "1-2", "p2p")],
+)
+def test_a_version_that_is_not_said(name: str, generation: str, source: str) -> None:
+    report = examined(recorded(name) | {"/version": response("", "404 Not Found")})
+    message = f"LocalAI does not say its version, API generation {generation}, read from {source}"
+    assert only(report, "api", OK) == Finding("api", OK, message)
+    assert report.severity == OK
+
+
 WANTS_KEY = "LocalAI wants a key: give it by --localai.api-key-file or the variable LOCALAI_API_KEY."
 WRONG_KEY = "LocalAI does not know this key: compare it with LocalAI's own LOCALAI_API_KEY."
 NO_ADMIN = "With user accounts on (v4.1 and newer) the P2P API wants an admin's key; v2.21 to v2.23 refuse any key so."
@@ -194,7 +205,8 @@ def test_nodes_whose_clock_runs_ahead() -> None:
     assert report.severity == WARNING
 
 
-def test_of_many_fast_nodes_five_are_named() -> None:
+@pytest.mark.parametrize(("count", "more"), [(5, ""), (6, " and 1 more"), (7, " and 2 more")])
+def test_of_many_fast_nodes_five_are_named(count: int, more: str) -> None:
     fast = [
         {
             "ID": f"host-{number}-n",
@@ -203,12 +215,12 @@ def test_of_many_fast_nodes_five_are_named() -> None:
             "TunnelAddress": "",
             "ServiceID": "",
         }
-        for number in range(7)
+        for number in range(count)
     ]
     answers = recorded("v3.6.0/cluster")
     head = answers["/api/p2p"].partition(b"\r\n")[2].partition(b"Content-Type")[0].decode()
     answers["/api/p2p"] = response(json.dumps({"nodes": fast, "federated_nodes": None}), headers=head)
-    message = "nodes whose clock runs ahead of LocalAI's: host-0, host-1, host-2, host-3, host-4 and 2 more"
+    message = f"nodes whose clock runs ahead of LocalAI's: host-0, host-1, host-2, host-3, host-4{more}"
     assert only(examined(answers), "clock", WARNING).message == message
 
 

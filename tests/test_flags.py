@@ -73,6 +73,28 @@ def test_a_flag_and_its_variable_mean_the_same(name: str, text: str, field: str,
         assert settings != Settings()
 
 
+@pytest.mark.parametrize(
+    ("name", "default"),
+    [
+        ("localai.url", "http://localhost:8080"),
+        ("localai.max-response-bytes", "32MiB"),
+        ("poll.interval", "15s"),
+        ("poll.timeout", "10s"),
+        ("poll.stale-after", "1m"),
+        ("node.retention", "24h"),
+        ("node.limit", "5000"),
+        ("web.listen-address", ":10040"),
+        ("web.telemetry-path", "/metrics"),
+        ("log.level", "info"),
+        ("log.format", "logfmt"),
+    ],
+)
+def test_a_default_is_what_the_documentation_says(name: str, default: str) -> None:
+    assert given([f"--{name}", default]) == Settings()
+    (flag,) = (flag for flag in FLAGS if flag.name == name)
+    assert flag.default.startswith(default) or flag.default == "4 intervals"
+
+
 @pytest.mark.parametrize(("name", "field", "on"), SWITCHES, ids=[row[0] for row in SWITCHES])
 def test_a_switch_is_a_flag_without_a_value(name: str, field: str, on: bool) -> None:
     assert setting(given(), field) is not on
@@ -272,6 +294,7 @@ BAD = [
     ({"--expect.workers": "three"}, f"--expect.workers: 'three' {NO_NUMBER}"),
     ({"P2P_EXPORTER_EXPECT_FEDERATED": "٣"}, f"P2P_EXPORTER_EXPECT_FEDERATED: '٣' {NO_NUMBER}"),
     ({"--expect.host": ""}, "--expect.host: a host name is empty"),
+    ({"--expect.host": " "}, "--expect.host: a host name is empty"),
     ({"P2P_EXPORTER_EXPECT_HOST": "a,,b"}, "P2P_EXPORTER_EXPECT_HOST: a host name is empty"),
     ({"P2P_EXPORTER_COLLECTOR_TOKEN": "on"}, "P2P_EXPORTER_COLLECTOR_TOKEN: 'on' is neither true nor false"),
     ({"--web.listen-address": "10040"}, f"--web.listen-address: '10040' {NO_ADDRESS}"),
@@ -347,6 +370,8 @@ def test_help_names_every_flag_of_the_command_and_its_variable(name: str, capsys
     for flag in set(FLAGS) - set(known):
         assert f"--{flag.name} " not in words
         assert f"${flag.variable}" not in words
+    groups = {flag.name.partition(".")[0] for flag in known}
+    assert {group for group in groups if f"\n{group}:\n" in out} == groups
     for other, command in COMMANDS.items():
         assert f"{other} {command.text}" in words
 

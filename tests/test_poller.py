@@ -75,7 +75,7 @@ def test_a_good_poll(make: Callable[..., Poller], store: Store, time: FakeClock)
     answered = snapshot(node("gpu-a"))
     outcome = make(answered).poll()
     assert store.latest() is outcome
-    assert outcome.error is None
+    assert outcome.failure is None
     assert outcome.view is not None
     assert (outcome.view.snapshot, outcome.view.received_at) == (answered, time.monotonic_now)
     assert [item.node.id for item in outcome.view.shown] == ["gpu-a"]
@@ -87,8 +87,8 @@ def test_a_failed_poll_keeps_the_last_good_view_and_counts_its_reason(make: Call
     outcomes = [poller.poll() for _ in range(3)]
     assert all(outcome.view is good.view for outcome in outcomes)
     last = outcomes[-1]
-    assert last.error is not None
-    assert last.error.reason == Reason.AUTH
+    assert last.failure is not None
+    assert last.failure.reason == Reason.AUTH
     assert last.totals.polls == 4
     assert {reason: count for reason, count in last.totals.failures.items() if count} == {
         Reason.CONNECT: 2,
@@ -117,12 +117,12 @@ def test_what_nobody_thought_of_is_internal_and_its_text_stays_out(
 ) -> None:
     poller = make(bug, snapshot())
     outcome = poller.poll()
-    assert outcome.error is not None
-    assert outcome.error.reason == Reason.INTERNAL
-    assert type(bug).__name__ in outcome.error.detail
-    assert "test_poller.py" in outcome.error.detail
-    assert "s3cret" not in caplog.text + outcome.error.detail
-    assert poller.poll().error is None
+    assert outcome.failure is not None
+    assert outcome.failure.reason == Reason.INTERNAL
+    assert type(bug).__name__ in outcome.failure.detail
+    assert "test_poller.py" in outcome.failure.detail
+    assert "s3cret" not in caplog.text + outcome.failure.detail
+    assert poller.poll().failure is None
 
 
 @pytest.mark.parametrize(
@@ -242,4 +242,4 @@ def test_the_store_swaps_whole_outcomes(make: Callable[..., Poller], store: Stor
     first = make(snapshot()).poll()
     second: Outcome = make(REFUSED).poll()
     assert store.latest() is second
-    assert first.error is None
+    assert first.failure is None

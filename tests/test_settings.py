@@ -37,7 +37,7 @@ PASSWORD = "a user or password has no place in the URL: LocalAI's key goes into 
         ("http://localhost:8080/", "http://localhost:8080"),
         ("https://ai.example/prefix", "https://ai.example/prefix"),
         ("https://ai.example/two/levels//", "https://ai.example/two/levels"),
-        ("  http://localhost:8080\n", "http://localhost:8080"),
+        ("  http://localhost:8080 \n", "http://localhost:8080"),
         ("HTTP://Host:8080", "http://Host:8080"),
         ("http://[::1]:8080", "http://[::1]:8080"),
         ("http://192.0.2.1", "http://192.0.2.1"),
@@ -110,7 +110,7 @@ def test_proxy_url_refuses(text: str, message: str) -> None:
         ("127.0.0.1:10040", "127.0.0.1", 10_040),
         ("localhost:0", "localhost", 0),
         ("[::1]:65535", "::1", 65_535),
-        ("[fe80::1%eth0]:10040", "fe80::1%eth0", 10_040),
+        ("[fe80::10%eth0]:10040", "fe80::10%eth0", 10_040),
     ],
 )
 def test_listen_address_reads_what_it_writes(text: str, host: str, port: int) -> None:
@@ -258,6 +258,7 @@ def test_parts_that_do_not_fit_are_refused(parts: Mapping[str, Any], message: st
         {"poll_timeout": 15.0},
         {"stale_after": 15.0},
         {"node_limit": 0},
+        {"node_retention": 0.001},
         {"tls_cert_file": Path("cert.pem"), "tls_key_file": Path("key.pem")},
     ],
 )

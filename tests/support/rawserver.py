@@ -107,9 +107,10 @@ class Peer:
             self.send(sent)
 
     def wait_for_close(self) -> None:
-        """Say nothing until the client is gone."""
-        while self.sock.recv(65_536):
-            pass
+        """Say nothing until the client is gone, whichever way."""
+        with suppress(OSError):
+            while self.sock.recv(65_536):
+                pass
 
     def reset(self) -> None:
         """End the connection with RST instead of FIN."""

@@ -1,0 +1,138 @@
+import gzip
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
+from prometheus_client.exposition import generate_latest as encode_text
+from prometheus_client.openmetrics.exposition import generate_latest as encode_openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from exporter.exposition import accepts_gzip, render
+
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+PROMETHEUS_2 = (
+    "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,"
+    "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+PROMETHEUS_3 = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+    "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
+    "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+
+
+@pytest.fixture(scope="module")
+def registry() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    nodes = Gauge("nodes", 'How many "nodes"\nand a \\', ["role"], registry=registry)
+    nodes.labels('quote " back \\ line\n').set(2.5)
+    nodes.labels("ü 🦙").set(float("inf"))
+    Counter("polls", "Polls", registry=registry).inc(3)
+    Histogram("duration_seconds", "Duration", buckets=(0.1, 1), registry=registry).observe(0.5)
+    return registry
+
+
+def samples(families: list[Metric]) -> list[tuple[str, str, object]]:
+    return [(family.name, family.type, sample) for family in families for sample in sorted(family.samples, key=repr)]
+
+
+@pytest.mark.parametrize("accept", ["", "*/*", "text/plain", "text/html, */*", "text/plain;version=0.0.4", "banana"])
+def test_text(registry: CollectorRegistry, accept: str) -> None:
+    page = render(registry, accept)
+    assert (page.content_type, page.content_encoding) == (TEXT, None)
+    shown = samples(list(parse_text(page.body.decode())))
+    assert shown == samples(list(parse_text(encode_text(registry).decode())))
+    assert ("nodes", "gauge") in {(name, kind) for name, kind, _ in shown}
+
+
+@pytest.mark.parametrize("accept", ["application/openmetrics-text", PROMETHEUS_2, PROMETHEUS_3])
+def test_openmetrics(registry: CollectorRegistry, accept: str) -> None:
+    page = render(registry, accept)
+    assert page.content_type.startswith(OPENMETRICS)
+    reference = encode_openmetrics(registry)  # type: ignore[no-untyped-call]
+    shown, expected = (
+        samples(list(parse_openmetrics(body.decode())))  # type: ignore[no-untyped-call]
+        for body in (page.body, reference)
+    )
+    assert shown == expected
+    assert {name for name, _, _ in shown} == {"nodes", "polls", "duration_seconds"}
+    assert page.body.endswith(b"# EOF\n")
+
+
+@pytest.mark.parametrize(
+    "version",
+    ["banana", "1.banana", "1.0.0.banana", "9", "1.0.0.1", "-1", "0", ".", "..", "1.0.0.\r\n Evil: yes", "\u0661"],
+)
+def test_an_unknown_version_is_answered_in_text(registry: CollectorRegistry, version: str) -> None:
+    page = render(registry, f"application/openmetrics-text; version={version}")
+    assert page.content_type == TEXT
+    assert page.body == encode_text(registry)
+
+
+@pytest.mark.parametrize("version", ["banana", "9", "1.0.0.\r\n Evil: yes"])
+def test_an_unknown_version_of_text_is_never_taken_over(registry: CollectorRegistry, version: str) -> None:
+    page = render(registry, f"text/plain; version={version}")
+    assert page.content_type in {TEXT, "text/plain; version=1.0.0; charset=utf-8; escaping=underscores"}
+    assert samples(list(parse_text(page.body.decode()))) == samples(list(parse_text(encode_text(registry).decode())))
+
+
+ACCEPT_TOKENS = [
+    *("application/openmetrics-text", "text/plain", ";", ",", "=", ".", " ", "\r\n "),
+    *("version=", "escaping=", "1", "1.0.0", "allow-utf-8", "values", "banana", "q=0.5"),
+]
+
+
+@given(accept=st.text() | st.lists(st.sampled_from(ACCEPT_TOKENS)).map("".join))
+def test_every_accept_gets_a_page_whose_header_is_one_line(registry: CollectorRegistry, accept: str) -> None:
+    page = render(registry, accept)
+    assert page.content_type.isprintable()
+    assert page.content_type.isascii()
+    assert b"polls_total" in page.body
+
+
+@pytest.mark.parametrize("accept", ["", "application/openmetrics-text"])
+def test_gzip_is_the_same_page(registry: CollectorRegistry, accept: str) -> None:
+    plain, packed = render(registry, accept), render(registry, accept, "gzip")
+    assert packed.content_encoding == "gzip"
+    assert packed.content_type == plain.content_type
+    assert gzip.decompress(packed.body) == plain.body
+    assert packed == render(registry, accept, "gzip")
+
+
+def test_an_empty_registry_is_a_valid_page() -> None:
+    empty = CollectorRegistry()
+    assert render(empty).body == b""
+    assert render(empty, "application/openmetrics-text").body == b"# EOF\n"
+
+
+@pytest.mark.parametrize(
+    ("accept_encoding", "accepted"),
+    [
+        ("", False),
+        ("gzip", True),
+        ("GZIP", True),
+        ("GZip;Q=1.0", True),
+        ("deflate, gzip", True),
+        ("deflate,gzip;q=0.5, br", True),
+        ("gzip;q=0.001", True),
+        ("gzip; q=1", True),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000", False),
+        ("gzip ; Q = 0.", False),
+        ("GZIP;q=0", False),
+        ("identity;q=0, gzip;q=0.0", False),
+        ("br", False),
+        ("x-gzip", False),
+        ("gzipped", False),
+        ("identity", False),
+        ("*", False),
+        ("*;q=0", False),
+        (",,;,", False),
+        ("identity;gzip", False),
+    ],
+)
+def test_accepts_gzip(accept_encoding: str, accepted: bool) -> None:
+    assert accepts_gzip(accept_encoding) is accepted
