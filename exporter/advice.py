@@ -33,6 +33,10 @@ _ADVICE: Mapping[tuple[Reason, int | None], tuple[str, str]] = {
     ),
     (Reason.AUTH, None): (
         "key",
+        "Check that the file of --localai.api-key-file is there, can be read, and holds one key.",
+    ),
+    (Reason.AUTH, HTTPStatus.UNAUTHORIZED): (
+        "key",
         "LocalAI does not know this key: compare it with LocalAI's own LOCALAI_API_KEY.",
     ),
     (Reason.AUTH, HTTPStatus.FORBIDDEN): (

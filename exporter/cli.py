@@ -22,7 +22,7 @@ from exporter.errors import UsageError
 from exporter.exposition import render
 from exporter.flags import LOOP_FREE, VARIABLE_PREFIX, add_flags, load_settings, unknown_variables
 from exporter.log import configure, fields
-from exporter.settings import Settings, Target, concerns
+from exporter.settings import Settings, concerns
 from exporter.store import Store
 from exporter.textfile import write_atomically
 
@@ -100,18 +100,6 @@ def _demo(settings: Settings, arguments: argparse.Namespace) -> int:
     except UsageError as error:
         raise UsageError(f"--scenario: {error}") from None
     with Simulator(scenario) as localai:
-        # What the environment says of a real LocalAI, its key included, has no place in a demo.
-        watched = Target(
-            url=localai.url,
-            poll_interval=settings.target.poll_interval,
-            poll_timeout=settings.target.poll_timeout,
-            stale_after=settings.target.stale_after,
-            node_retention=settings.target.node_retention,
-            node_limit=settings.target.node_limit,
-            expected=settings.target.expected,
-            expected_hosts=settings.target.expected_hosts,
-            collect_token=settings.target.collect_token,
-        )
 
         def announce(exporter: Exporter) -> None:
             sys.stdout.write(
@@ -121,6 +109,7 @@ def _demo(settings: Settings, arguments: argparse.Namespace) -> int:
             )
             sys.stdout.flush()
 
+        watched = replace(settings.target, url=localai.url)
         return _run(replace(settings, target=watched), stop, announce)
 
 
@@ -146,6 +135,7 @@ class _Command:
         more: adds the flags that are its own.
         defaults: variables that hold where the environment has none of that name.
         usage_exit: the exit code where it was called wrongly.
+        warns: whether it warns of what a careful operator would want to be told.
     """
 
     text: str
@@ -154,6 +144,7 @@ class _Command:
     more: Callable[[argparse.ArgumentParser], object] = lambda _: None
     defaults: Mapping[str, str] = field(default_factory=dict)
     usage_exit: int = EXIT_USAGE
+    warns: bool = True
 
 
 COMMANDS = {
@@ -185,7 +176,10 @@ COMMANDS = {
         {f"{VARIABLE_PREFIX}WEB_LISTEN_ADDRESS": "127.0.0.1:10040", f"{VARIABLE_PREFIX}POLL_INTERVAL": "5s"},
     ),
     "healthcheck": _Command(
-        "Ask a running exporter on this machine whether it is healthy; exit 0 or 1.", _healthcheck, ("web.", "log.")
+        "Ask a running exporter on this machine whether it is healthy; exit 0 or 1.",
+        _healthcheck,
+        ("web.", "log."),
+        warns=False,
     ),
 }
 
@@ -227,12 +221,13 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
         return EXIT_USAGE
     try:
         parsed = _parser(name, command).parse_args(words)
-        settings = load_settings(vars(parsed), {**command.defaults, **environ})
+        settings = load_settings(vars(parsed), {**command.defaults, **environ}, command.flags)
         configure(settings.log_level, settings.log_format)
-        for variable in unknown_variables(environ):
-            _log.warning("this variable is none of the exporter's", extra=fields(variable=variable))
-        for concern in concerns(settings.target):
-            _log.warning(concern)
+        if command.warns:
+            for variable in unknown_variables(environ):
+                _log.warning("this variable is none of the exporter's", extra=fields(variable=variable))
+            for concern in concerns(settings.target):
+                _log.warning(concern)
         disable_created_metrics()  # type: ignore[no-untyped-call]
         return command.run(settings, parsed)
     except UsageError as error:

@@ -2,7 +2,8 @@
 
 import itertools
 import json
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from http import HTTPStatus
@@ -246,21 +247,37 @@ def _node_clocks(snapshot: Snapshot, clock: Clock) -> Iterator[Finding]:
 
 
 def _same_server(snapshots: list[Snapshot]) -> Finding:
-    """Tell instances apart: each reaches a node by a tunnel port of its own, and no instance's view steps back."""
-    tells: tuple[tuple[str, Callable[[Snapshot], dict[object, object]]], ...] = (
-        ("tunnel addresses", lambda one: {(n.kind, n.id): n.tunnel_address for n in one.nodes if n.tunnel_address}),
-        # What one poll could not read is no difference.
-        ("versions", lambda one: {None: one.server.version} if one.server.version else {}),
-        ("networks", lambda one: {None: one.server.fingerprint} if one.server.fingerprint else {}),
-    )
-    for what, read in tells:
-        for earlier, later in itertools.pairwise(snapshots):
-            before, after = read(earlier), read(later)
-            if any(before[key] != after[key] for key in before.keys() & after.keys()):
-                return Finding(
-                    "instance",
-                    Severity.WARNING,
-                    f"{what} differ from poll to poll: a load balancer stands before several instances",
-                    "Point --localai.url at one instance, and run an exporter, or a target, for each.",
-                )
+    for earlier, later in itertools.pairwise(snapshots):
+        tell = _other_instance(earlier, later)
+        if tell:
+            return Finding(
+                "instance",
+                Severity.WARNING,
+                f"{tell} from one poll to the next: a load balancer stands before several instances",
+                "Point --localai.url at one instance, and run an exporter, or a target, for each.",
+            )
     return Finding("instance", Severity.OK, f"{len(snapshots)} polls over new connections reached the same one")
+
+
+def _other_instance(earlier: Snapshot, later: Snapshot) -> str:
+    """Say by what the second of two polls in quick succession shows that another instance answered it; else nothing.
+
+    Each instance reaches a node by a tunnel port of its own, never forgets one, and its view never steps back. What one
+    of the polls could not read is no difference.
+    """
+    before = {(node.kind, node.id): node for node in earlier.nodes}
+    after = {(node.kind, node.id): node for node in later.nodes}
+    pairs = [(before[key], after[key]) for key in before.keys() & after.keys()]
+    if any(a.tunnel_address != b.tunnel_address for a, b in pairs):
+        return "tunnel addresses change"
+    if before.keys() - after.keys():
+        return "nodes are forgotten"
+    if any((b.last_seen or math.inf) < (a.last_seen or 0.0) for a, b in pairs):
+        return "last-seen times step back"
+    for what, a, b in (
+        ("the version changes", earlier.server.version, later.server.version),
+        ("the network changes", earlier.server.fingerprint, later.server.fingerprint),
+    ):
+        if None not in (a, b) and a != b:
+            return what
+    return ""

@@ -190,10 +190,13 @@ LOOP_FREE = ("localai.", "poll.timeout", "node.", "expect.", "collector.", "log.
 """Beginnings of the flags that a single poll knows; the others speak of the loop and its server."""
 
 
+def _known(beginnings: Sequence[str]) -> list[Flag]:
+    return [flag for flag in FLAGS if flag.name.startswith(tuple(beginnings))]
+
+
 def add_flags(parser: argparse.ArgumentParser, beginnings: Sequence[str] = ("",)) -> None:
     """Add the flags whose names begin so to a parser, grouped; it collects their texts, `load_settings` reads them."""
-    chosen = (flag for flag in FLAGS if flag.name.startswith(tuple(beginnings)))
-    for title, flags in itertools.groupby(chosen, key=lambda flag: flag.name.partition(".")[0]):
+    for title, flags in itertools.groupby(_known(beginnings), key=lambda flag: flag.name.partition(".")[0]):
         group = parser.add_argument_group(title)
         for flag in flags:
             variables = ", ".join(f"${name}" for name in (flag.variable, flag.alias) if name)
@@ -219,9 +222,9 @@ def _given(flag: Flag, flags: Mapping[str, Any], environ: Mapping[str, str]) -> 
     return [], ""
 
 
-def _values(flags: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+def _values(known: Sequence[Flag], flags: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    for flag in FLAGS:
+    for flag in known:
         texts, origin = _given(flag, flags, environ)
         if not texts:
             continue
@@ -235,22 +238,27 @@ def _values(flags: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, A
     return values
 
 
-def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str], beginnings: Sequence[str] = ("",)) -> Settings:
     """Read and check everything that was given.
 
     Args:
         flags: from each flag's name to the list of its texts, as `add_flags` has them collected.
         environ: the environment's variables.
+        beginnings: of the names of the flags that matter; of the others the variables are not read either.
 
     Raises:
         UsageError: something cannot be used; the text names where it stands and what to write instead.
     """
-    values = _values(flags, environ)
+    known = _known(beginnings)
+    names = {flag.name for flag in known}
+    values = _values(known, flags, environ)
     interval = values.get("poll.interval", DEFAULT_POLL_INTERVAL)
+    if "poll.interval" not in names:  # a single poll may take as long as it is told to
+        interval = max(interval, values.get("poll.timeout", 0.0))
     key = values.get("localai.api-key-file")
     if key is not None:
         key.read()
-    elif environ.get(API_KEY_VARIABLE):
+    elif "localai.api-key-file" in names and environ.get(API_KEY_VARIABLE):
         key = api_key(environ[API_KEY_VARIABLE], API_KEY_VARIABLE)
     expected = {
         role: values[name]

@@ -233,6 +233,7 @@ class WebServer:
         """Accept no more; what is in flight goes on."""
         self._server.closing = True
         self._server.shutdown()
+        self._thread.join()
 
     def close(self, within: float = CLOSE_SECONDS) -> None:
         """Stop, and let what is in flight end within so many seconds."""

@@ -45,7 +45,7 @@ def test_advice_names_only_flags_and_variables_that_exist() -> None:
     [
         (Reason.AUTH, 401, False, "LocalAI wants a key"),
         (Reason.AUTH, 401, True, "LocalAI does not know this key"),
-        (Reason.AUTH, None, True, "LocalAI does not know this key"),
+        (Reason.AUTH, None, True, "Check that the file of --localai.api-key-file"),
         (Reason.AUTH, 403, True, "admin's key"),
         (Reason.AUTH, 403, False, "admin's key"),
         (Reason.HTTP_STATUS, 404, True, "No P2P API is at this URL"),

@@ -407,7 +407,7 @@ def in_turn(one: Answers, other: Answers) -> Callable[[str], bytes]:
     return answer
 
 
-SEVERAL = "differ from poll to poll: a load balancer stands before several instances"
+SEVERAL = "from one poll to the next: a load balancer stands before several instances"
 ONE_EACH = "Point --localai.url at one instance, and run an exporter, or a target, for each."
 
 
@@ -417,16 +417,35 @@ def test_two_instances_that_take_turns(release: str) -> None:
     with Peer(in_turn(one, other)) as peer:
         report = examine(Target(url=peer.url), clock_at(date_of(one)))
     finding = only(report, "instance", WARNING)
-    assert finding.message == f"tunnel addresses {SEVERAL}"
+    assert finding.message == f"tunnel addresses change {SEVERAL}"
     assert finding.advice == ONE_EACH
     assert report.severity == WARNING
 
 
-def test_instances_of_two_releases_that_take_turns() -> None:
-    one, other = recorded("v4.7.1/alone"), recorded("v3.12.1/alone")
+def test_instances_that_list_other_nodes() -> None:
+    one, other = recorded("v4.7.1/alone"), recorded("v4.7.1/key-right")
     with Peer(in_turn(one, other)) as peer:
         report = examine(Target(url=peer.url), clock_at(date_of(one)))
-    assert only(report, "instance", WARNING).message == f"versions {SEVERAL}"
+    assert only(report, "instance", WARNING).message == f"nodes are forgotten {SEVERAL}"
+
+
+def test_an_instance_whose_view_is_older() -> None:
+    one = recorded("v4.7.1/alone")
+    federation = one["/api/p2p/federation"]
+    other = one | {
+        "/api/p2p/federation": re.sub(rb'"lastSeen":"2026-11-22T21', b'"lastSeen":"2026-11-22T20', federation)
+    }
+    with Peer(in_turn(one, other)) as peer:
+        report = examine(Target(url=peer.url), clock_at(date_of(one)))
+    assert only(report, "instance", WARNING).message == f"last-seen times step back {SEVERAL}"
+
+
+def test_instances_of_two_releases_that_take_turns() -> None:
+    one = recorded("v4.7.1/p2p-off")
+    other = recorded("v3.12.1/p2p-off")
+    with Peer(in_turn(one, other)) as peer:
+        report = examine(Target(url=peer.url), clock_at(date_of(one)))
+    assert only(report, "instance", WARNING).message == f"the version changes {SEVERAL}"
 
 
 def test_instances_of_two_networks_that_take_turns() -> None:
@@ -434,7 +453,7 @@ def test_instances_of_two_networks_that_take_turns() -> None:
     other = one | {"/api/p2p/token": recorded("v3.12.1/alone")["/api/p2p/token"]}
     with Peer(in_turn(one, other)) as peer:
         report = examine(Target(url=peer.url, collect_token=True), clock_at(date_of(one)))
-    assert only(report, "instance", WARNING).message == f"networks {SEVERAL}"
+    assert only(report, "instance", WARNING).message == f"the network changes {SEVERAL}"
 
 
 @pytest.mark.parametrize("path", ["/version", "/api/p2p/token"])

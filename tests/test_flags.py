@@ -385,3 +385,16 @@ def test_a_single_poll_knows_the_flags_that_touch_it() -> None:
         "web.telemetry-path",
         "web.disable-exporter-metrics",
     }
+
+
+class TestOneCommandsFlags:
+    """A command reads the variables of the flags that it knows, and no others."""
+
+    def test_a_single_poll_may_take_longer_than_any_interval(self) -> None:
+        target = load_settings({"poll.timeout": ["20s"]}, {}, LOOP_FREE).target
+        assert target.poll_timeout == 20.0
+
+    def test_what_a_command_does_not_know_cannot_be_wrong(self) -> None:
+        environ = {"P2P_EXPORTER_POLL_INTERVAL": "banana", "LOCALAI_API_KEY": "a,b", "P2P_EXPORTER_LOG_LEVEL": "warn"}
+        settings = load_settings({}, environ, ("log.",))
+        assert (settings.log_level, settings.target) == ("warn", Settings().target)

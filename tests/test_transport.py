@@ -385,6 +385,23 @@ class TestTLS:
         ):
             assert refusal(client, SOON).reason == Reason.TIMEOUT
 
+    def test_a_failed_get_leaves_no_descriptor_behind(self, pki: Certificates) -> None:
+        gone = threading.Event()
+
+        def script(peer: Peer) -> None:
+            peer.read_request()
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}")
+            peer.wait_for_close()
+            gone.set()
+
+        with (
+            RawServer(script, context=pki.server.server_context()) as server,
+            asking(server.url, **trusting(pki)) as client,
+        ):
+            error = refusal(client)
+            assert gone.wait(5), "the client's socket is still open"
+        assert error.reason == Reason.PROTOCOL
+
     def test_a_body_that_is_cut(self, pki: Certificates) -> None:
         with (
             RawServer(answering(ok(b"{}")[:-1]), context=pki.server.server_context()) as server,
@@ -505,6 +522,15 @@ class TestProxy:
     def test_that_is_silent(self, scheme: str) -> None:
         with RawServer(silent) as proxy, asking(f"{scheme}://localai.test", proxy_url=proxy.url) as client:
             assert refusal(client, SOON).reason == Reason.TIMEOUT
+
+    def test_that_resets(self) -> None:
+        def script(peer: Peer) -> None:
+            peer.read_request()
+            peer.reset()
+
+        with RawServer(script) as proxy, asking("https://localai.test", proxy_url=proxy.url) as client:
+            assert refusal(client).reason == Reason.PROTOCOL
+        assert len(proxy.requests) == 1
 
     def test_whose_answer_drips(self) -> None:
         def script(peer: Peer) -> None:

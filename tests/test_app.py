@@ -1,0 +1,134 @@
+"""The running program as one piece: its loop, its servers, and how it says that they live."""
+
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+from support.clocks import FakeClock
+
+from exporter.app import Exporter
+from exporter.clock import Clock
+from exporter.errors import UsageError
+from exporter.poller import Poller
+from exporter.settings import ListenAddress, Settings, Target
+from exporter.simulator import Simulator
+
+LOOPBACK = ListenAddress("127.0.0.1", 0)
+
+
+def status(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            code: int = answer.status
+            return code
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+def servers() -> int:
+    return sum(thread.name == "web" for thread in threading.enumerate())
+
+
+@pytest.fixture
+def localai() -> Iterator[Simulator]:
+    with Simulator() as localai:
+        yield localai
+
+
+@pytest.fixture
+def settings(localai: Simulator) -> Settings:
+    return Settings(target=Target(url=localai.url), listen_addresses=(LOOPBACK, LOOPBACK))
+
+
+def test_it_serves_the_same_on_every_address(settings: Settings) -> None:
+    exporter = Exporter(settings, Clock.system())
+    try:
+        assert len(set(exporter.urls)) == 2
+        assert [status(f"{url}/metrics") for url in exporter.urls] == [200, 200]
+    finally:
+        exporter.close()
+
+
+def test_an_address_that_is_taken_closes_the_others(settings: Settings) -> None:
+    exporter = Exporter(settings, Clock.system())
+    before = servers()
+    taken = ListenAddress("127.0.0.1", int(exporter.urls[0].rpartition(":")[2]))
+    try:
+        with pytest.raises(UsageError, match="nothing can listen there"):
+            Exporter(Settings(target=settings.target, listen_addresses=(LOOPBACK, taken)), Clock.system())
+        assert servers() == before
+    finally:
+        exporter.close()
+
+
+class TestHealth:
+    """What the loop does decides; what LocalAI does makes no difference."""
+
+    @pytest.fixture
+    def polled(self, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+        """Stand for the loop: it polls once, and then hangs until the test ends or tells it to die."""
+        polled = threading.Event()
+
+        def run(poller: Poller, stop: threading.Event) -> None:
+            poller.poll()
+            polled.set()
+            stop.wait()
+
+        monkeypatch.setattr(Poller, "run", run)
+        return polled
+
+    @pytest.fixture
+    def time(self) -> FakeClock:
+        return FakeClock()
+
+    @pytest.fixture
+    def exporter(self, settings: Settings, time: FakeClock, polled: threading.Event) -> Iterator[Exporter]:  # noqa: ARG002
+        exporter = Exporter(settings, time.clock)
+        yield exporter
+        exporter.close()
+
+    def test_a_poll_that_is_overdue_is_a_hang(
+        self, exporter: Exporter, time: FakeClock, polled: threading.Event
+    ) -> None:
+        assert polled.wait(10)
+        (url, _) = exporter.urls
+        time.advance(15 + 10 + 5)
+        assert (exporter.is_healthy(), status(f"{url}/-/healthy")) == (True, 200)
+        time.advance(0.1)
+        assert (exporter.is_healthy(), status(f"{url}/-/healthy")) == (False, 503)
+        assert exporter.wait(threading.Event(), check_every=0.0) is False
+        assert status(f"{url}/-/ready") == 200
+
+    def test_a_machine_that_slept_did_not_hang(
+        self, exporter: Exporter, time: FakeClock, polled: threading.Event
+    ) -> None:
+        assert polled.wait(10)
+        object.__setattr__(time.clock, "monotonic", lambda: time.monotonic_now + 8 * 3_600)
+        assert exporter.is_healthy()
+
+    def test_the_end_is_waited_for(self, exporter: Exporter) -> None:
+        stop = threading.Event()
+        stop.set()
+        assert exporter.wait(stop) is True
+
+
+@pytest.mark.parametrize("bug", [SystemExit("s3cret"), ValueError("s3cret")], ids=repr)
+def test_a_loop_that_dies_is_noticed_and_says_where(
+    bug: BaseException, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def run(_poller: Poller, _stop: threading.Event) -> None:
+        raise bug
+
+    monkeypatch.setattr(Poller, "run", run)
+    exporter = Exporter(settings, Clock.system())
+    try:
+        assert exporter.wait(threading.Event(), check_every=0.01) is False
+        assert status(f"{exporter.urls[0]}/-/healthy") == 503
+    finally:
+        exporter.close()
+    (record,) = [record for record in caplog.records if record.message == "the poll loop died"]
+    assert record.__dict__["fields"]["error"] == type(bug).__name__
+    assert "s3cret" not in caplog.text
