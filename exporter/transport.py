@@ -237,7 +237,12 @@ def tls_context(
     Raises:
         OSError: a file cannot be read, or holds no certificate or key (`ssl.SSLError` is one).
     """
-    context = ssl.create_default_context(cafile=ca_file)
+    # Not ssl.create_default_context(): that writes session keys into the file that SSLKEYLOGFILE names.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if ca_file is None:
+        context.load_default_certs()
+    else:
+        context.load_verify_locations(ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.sslsocket_class = _TLSSocket
     if insecure:
