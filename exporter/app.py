@@ -18,6 +18,9 @@ from exporter.web import CLOSE_SECONDS, WebServer, routes
 
 _log = logging.getLogger(__name__)
 
+_PAUSE_SECONDS = 1.0
+"""How late a wait may end before it counts as a pause of the whole process."""
+
 _HANG_SECONDS = 5.0
 """How late a poll may be before the loop counts as hung: ten times what a deadline is missed by at worst."""
 
@@ -76,6 +79,7 @@ class Exporter:
         self._clock = clock
         self._store = Store()
         self._stop = threading.Event()
+        self._resumed_at = float("-inf")
         self._poller = make_poller(settings.target, self._store, clock)
         registry = make_registry(settings.target, self._store, clock, process=settings.exporter_metrics)
         table = routes(registry, settings.telemetry_path, self.is_healthy, self.is_ready)
@@ -87,11 +91,11 @@ class Exporter:
         except BaseException:
             self._close_servers()
             raise
-        self._loop.start()
         _log.info(
             "serving",
             extra=fields(urls=" ".join(self.urls), metrics=settings.telemetry_path, localai=settings.target.url),
         )
+        self._loop.start()
 
     def _run(self) -> None:
         try:
@@ -111,7 +115,7 @@ class Exporter:
     def is_healthy(self) -> bool:
         """Whether the loop lives and no poll is overdue; what LocalAI does makes no difference."""
         target = self._settings.target
-        silent = self._clock.awake() - self._poller.beat
+        silent = self._clock.awake() - max(self._poller.beat, self._resumed_at)
         return self._loop.is_alive() and silent <= target.poll_interval + target.poll_timeout + _HANG_SECONDS
 
     def is_ready(self) -> bool:
@@ -120,7 +124,13 @@ class Exporter:
 
     def wait(self, stop: threading.Event, check_every: float = 1.0) -> bool:
         """Wait until `stop` is set and return True, or until the loop has died or hangs and return False."""
+        checked_at = self._clock.awake()
         while not stop.wait(check_every):
+            now = self._clock.awake()
+            if now - checked_at > check_every + _PAUSE_SECONDS:
+                # This thread stood still too: the process was paused, as a debugger or a container's freezer does it.
+                self._resumed_at = now
+            checked_at = now
             if not self.is_healthy():
                 return False
         return True

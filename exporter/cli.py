@@ -142,7 +142,7 @@ class _Command:
     run: Callable[[Settings, argparse.Namespace], int]
     flags: Sequence[str] = ("",)
     more: Callable[[argparse.ArgumentParser], object] = lambda _: None
-    defaults: Mapping[str, str] = field(default_factory=dict)
+    defaults: dict[str, str] = field(default_factory=dict)
     usage_exit: int = EXIT_USAGE
     warns: bool = True
 
@@ -188,8 +188,17 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(message)
 
+    def parse_all(self, words: Sequence[str]) -> argparse.Namespace:
+        """Parse every word; what is unknown is named without its value, which could be a key."""
+        parsed, unknown = self.parse_known_args(words)
+        if unknown:
+            flags = [word.partition("=")[0] for word in unknown if word.startswith("-")]
+            named = f"unknown: {', '.join(flags)}" if flags else "a word that belongs to no flag"
+            raise UsageError(f"{named}. See --help; LocalAI's API key goes into --localai.api-key-file")
+        return parsed
 
-def _parser(name: str, command: _Command) -> argparse.ArgumentParser:
+
+def _parser(name: str, command: _Command) -> _Parser:
     listing = "\n".join(f"  {other:<13}{COMMANDS[other].text}" for other in COMMANDS)
     parser = _Parser(
         prog=f"{PROGRAM} {name}",
@@ -217,11 +226,13 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
     name = words.pop(0) if words and not words[0].startswith("-") else "serve"
     command = COMMANDS.get(name)
     if command is None:
-        sys.stderr.write(f"{PROGRAM}: there is no command {name!r}: the commands are {', '.join(COMMANDS)}\n")
+        sys.stderr.write(f"{PROGRAM}: there is no such command: the commands are {', '.join(COMMANDS)}\n")
         return EXIT_USAGE
     try:
-        parsed = _parser(name, command).parse_args(words)
-        settings = load_settings(vars(parsed), {**command.defaults, **environ}, command.flags)
+        parsed = _parser(name, command).parse_all(words)
+        # An empty variable is an absent one.
+        given = command.defaults | {variable: text for variable, text in environ.items() if text}
+        settings = load_settings(vars(parsed), given, command.flags)
         configure(settings.log_level, settings.log_format)
         if command.warns:
             for variable in unknown_variables(environ):

@@ -3,7 +3,7 @@
 import io
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -19,6 +19,7 @@ from exporter.settings import ApiKeyFile, Secret, Target
 from exporter.transport import DeadlineAdapter, Dialer, Wire, tls_context
 
 _PIECE_BYTES = 65_536
+_HTTP_1_1 = 11
 _FRAMING_BYTES = 65_536
 
 
@@ -31,12 +32,14 @@ class Answer:
         date: Unix seconds of the `Date` header, to the second; None where it is missing or unreadable.
         received_at: monotonic time at which the header was complete.
         media_type: what `Content-Type` says, without parameters and in lower case.
+        reconnected: whether the connection had been kept from the answer before, and had to be made anew.
     """
 
     body: bytes
     date: float | None
     received_at: float
     media_type: str
+    reconnected: bool = False
 
 
 class _Session(requests.Session):
@@ -77,6 +80,7 @@ class Client:
         self._limit = target.max_response_bytes
         self._monotonic = monotonic
         self._wire = Wire(monotonic)
+        self._kept = False
         self._session = _Session()
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -97,6 +101,7 @@ class Client:
 
     def close(self) -> None:
         """Close the connection; the next GET opens one anew."""
+        self._kept = False
         self._session.close()
 
     def get(self, path: str, deadline: float) -> Answer:
@@ -110,12 +115,14 @@ class Client:
             PollError: there is no whole answer with status 200, for the reason that it names.
         """
         self._wire.start(deadline)
+        kept = self._kept
         try:
-            return self._ask(path)
+            answer = self._ask(path)
         except PollError:
             self.close()
             self._wire.hang_up()
             raise
+        return replace(answer, reconnected=kept and self._wire.opened)
 
     def _ask(self, path: str) -> Answer:
         try:
@@ -145,6 +152,7 @@ class Client:
             # ValueError: what http.client makes of a negative chunk length.
             raise PollError(Reason.PROTOCOL, "the answer does not keep to HTTP") from None
         headers = response.headers
+        self._kept = headers.get("Connection", "").strip().lower() != "close" and response.raw.version == _HTTP_1_1
         media_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
         return Answer(body, _date(headers.get("Date")), received_at, media_type)
 

@@ -32,3 +32,16 @@ class Clock:
     def system(cls) -> "Clock":
         """Read the machine's own clocks."""
         return cls(wall=time.time, monotonic=_elapsed_clock(), awake=time.monotonic)
+
+
+# NTP slews a clock by half a millisecond a second at most; what is beyond this was set.
+_DRIFT_SECONDS = 0.1
+
+
+def steady_epoch(epoch: float, clock: Clock) -> float:
+    """Return the Unix time at which the monotonic clock was at 0: `epoch` while that is about right, else anew.
+
+    Read anew each time it would differ by the microseconds between the two readings.
+    """
+    read = clock.wall() - clock.monotonic()
+    return epoch if abs(read - epoch) <= _DRIFT_SECONDS else read

@@ -20,7 +20,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from exporter import __version__
-from exporter.clock import Clock
+from exporter.clock import Clock, steady_epoch
 from exporter.model import DURATION_BUCKETS, Kind, Outcome, PollTotals, ShownNode, View
 from exporter.store import Store
 
@@ -190,7 +190,7 @@ class P2PCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Build the families of the newest outcome."""
         outcome = self._store.latest()
-        now, wall = self._clock.monotonic(), self._clock.wall()
+        now = self._clock.monotonic()
         yield BUILD_INFO.single(1, __version__, platform.python_version())
         yield TLS_INSECURE.single(self._tls_insecure)
         if self._expected:
@@ -206,14 +206,15 @@ class P2PCollector(Collector):
         yield from _totals(outcome)
         if view is None:
             return
-        yield LAST_SUCCESS.single(wall - (now - view.received_at))
+        epoch = steady_epoch(outcome.epoch, self._clock)
+        yield LAST_SUCCESS.single(epoch + view.received_at)
         yield API_INFO.single(1, view.snapshot.generation, view.snapshot.source)
         if fresh:
-            yield from _server(view, now, wall)
+            yield from _server(view, epoch)
             yield from _kinds(view)
-            yield from self._nodes(view.shown, view, now, wall)
+            yield from self._nodes(view.shown, view, now, epoch)
 
-    def _nodes(self, shown: tuple[ShownNode, ...], view: View, now: float, wall: float) -> Iterator[Metric]:
+    def _nodes(self, shown: tuple[ShownNode, ...], view: View, now: float, epoch: float) -> Iterator[Metric]:
         if not shown:
             return
         labels = [(node.kind.role, node.kind.backend, node.host, node.id) for node in (item.node for item in shown)]
@@ -225,7 +226,7 @@ class P2PCollector(Collector):
         if seen and self._ages:
             server_now = view.snapshot.clock.at(now)
             yield NODE_AGE.family((row, server_now - last_seen) for row, last_seen in seen)
-        moved = [(row, wall - (now - item.moved_at)) for row, item in rows if item.moved_at is not None]
+        moved = [(row, epoch + item.moved_at) for row, item in rows if item.moved_at is not None]
         if moved:
             yield NODE_HEARTBEAT.family(moved)
         yield NODE_INFO.family(
@@ -261,10 +262,10 @@ def _durations(totals: PollTotals) -> Metric:
     )
 
 
-def _server(view: View, now: float, wall: float) -> Iterator[Metric]:
+def _server(view: View, epoch: float) -> Iterator[Metric]:
     snapshot = view.snapshot
     if snapshot.clock.exact:
-        yield CLOCK_OFFSET.single(snapshot.clock.at(now) - wall)
+        yield CLOCK_OFFSET.single(snapshot.clock.server - (epoch + snapshot.clock.monotonic))
     if snapshot.server.enabled is not None:
         yield ENABLED.single(snapshot.server.enabled)
     if snapshot.server.version is not None:

@@ -14,9 +14,10 @@ A key that nobody knows is never an error. A bad entry costs itself only; a bad 
 """
 
 import hashlib
+import itertools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from exporter.errors import PollError, Reason
@@ -35,16 +36,18 @@ _TOKEN = re.compile(rb"[A-Za-z0-9+/=_-]{16,8192}")
 _RELEASE = re.compile(r"v(\d{1,4})\.(\d{1,4})\.")
 _FIRST_OF_GENERATION_2 = (3, 7)
 _FIRST_OF_GENERATION_3 = (4, 0)
+_NAMED_LISTS = 10
 _LIST_KEYS = re.compile(r"(?:.*_)?nodes")
 
 
 @dataclass(frozen=True, slots=True)
 class NodeList:
-    """The usable entries of one list, and how many were not."""
+    """The usable entries of one list, how many were not, and the names of lists beside it that nobody knows."""
 
     nodes: tuple[Node, ...]
     invalid: int
     duplicate: int
+    unknown_lists: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ def _text(entry: Mapping[str, Any], key: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Spelling:
-    """The keys of one entry. Without `online` the 40-second rule gives the verdict."""
+    """The keys of one entry. Where there is no verdict on being online, the 40-second rule gives it."""
 
     name: str
     id: str
@@ -101,9 +104,9 @@ def _node(entry: Any, kind: Kind, keys: _Spelling, now: float) -> Node:
     last_seen = parse_timestamp(entry.get(keys.last_seen))
     if last_seen is not None and not 0 <= last_seen <= now + PRESUMED_FUTURE_SECONDS:
         last_seen = None
-    if keys.online is None:
+    if keys.online is None or keys.online not in entry:
         online = last_seen is not None and now - last_seen < ONLINE_WITHIN_SECONDS
-    elif isinstance(entry.get(keys.online), bool):
+    elif isinstance(entry[keys.online], bool):
         online = entry[keys.online]
     else:
         raise TypeError
@@ -153,7 +156,8 @@ def workers(body: bytes, now: float) -> Workers:
     where = "/api/p2p/workers"
     value = parse_object(body, where)
     if "llama_cpp" not in value and "mlx" not in value:
-        return Workers("2", {LLAMA_CPP: _nodes(value, "nodes", LLAMA_CPP, _LISTS, now=now, where=where)}, ())
+        only = {LLAMA_CPP: _nodes(value, "nodes", LLAMA_CPP, _LISTS, now=now, where=where)}
+        return Workers("2", only, _unknown_lists(value, "nodes"))
     if not isinstance(value.get("nodes", []), list | None):
         # It repeats llama_cpp.nodes for older readers. It is not read, but it tells whether we understand the rest.
         _shape(f"{where} has no list 'nodes'")
@@ -163,15 +167,25 @@ def workers(body: bytes, now: float) -> Workers:
         if not isinstance(backend, dict):
             _shape(f"{where} has no object {kind.backend!r}")
         lists[kind] = _nodes(backend, "nodes", kind, _LISTS, now=now, where=where)
-    known = {LLAMA_CPP.backend, MLX.backend}
-    unknown = (key for key, item in value.items() if key not in known and isinstance(item, dict) and "nodes" in item)
-    return Workers("3", lists, tuple(label(key) for key in unknown))
+    return Workers("3", lists, _unknown_lists(value, "nodes", *(kind.backend for kind in lists)))
 
 
 def federation(body: bytes, now: float) -> NodeList:
     """Read `/api/p2p/federation`; arguments and errors as for `workers`."""
     where = "/api/p2p/federation"
-    return _nodes(parse_object(body, where), "nodes", FEDERATED, _LISTS, now=now, where=where)
+    value = parse_object(body, where)
+    found = _nodes(value, "nodes", FEDERATED, _LISTS, now=now, where=where)
+    return replace(found, unknown_lists=_unknown_lists(value, "nodes"))
+
+
+def _unknown_lists(value: Mapping[str, Any], *known: str) -> tuple[str, ...]:
+    """Return the keys of the first few lists of nodes that are none of the known ones."""
+    unknown = (
+        key
+        for key, item in value.items()
+        if key not in known and (_LIST_KEYS.fullmatch(key) or (isinstance(item, dict) and "nodes" in item))
+    )
+    return tuple(label(key) for key in itertools.islice(unknown, _NAMED_LISTS))
 
 
 _STATS_KEYS = {
@@ -221,7 +235,7 @@ def lists_snapshot(
         },
         nodes=tuple(node for found in by_kind.values() for node in found.nodes),
         clock=clock,
-        unknown_lists=worker_lists.unknown_lists,
+        unknown_lists=worker_lists.unknown_lists + federated.unknown_lists,
     )
 
 
@@ -256,7 +270,7 @@ def p2p_snapshot(body: bytes, now: float, clock: ClockReading) -> Snapshot:
         },
         nodes=tuple(node for found in by_kind.values() for node in found.nodes),
         clock=clock,
-        unknown_lists=tuple(label(key) for key in value if _LIST_KEYS.fullmatch(key) and key not in keys.values()),
+        unknown_lists=_unknown_lists(value, *keys.values()),
     )
 
 
@@ -292,7 +306,7 @@ def token(body: bytes) -> str:
     if not text:
         return ""
     if not _TOKEN.fullmatch(text):
-        _shape(f"/api/p2p/token answered {len(body)} bytes that are no token")
+        _shape("/api/p2p/token answered something that is no token")
     return hashlib.sha256(text).hexdigest()[:16]
 
 

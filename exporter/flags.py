@@ -16,9 +16,9 @@ from exporter.settings import ApiKeyFile, ListenAddress, Settings, Target, api_k
 VARIABLE_PREFIX = "P2P_EXPORTER_"
 API_KEY_VARIABLE = "LOCALAI_API_KEY"
 
-DEFAULT_POLL_INTERVAL = 15.0
-DEFAULT_POLL_TIMEOUT = 10.0
 STALE_AFTER_INTERVALS = 4
+
+_DEFAULTS = Target()
 
 
 def _count(text: str) -> int:
@@ -252,7 +252,7 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str], beginnin
     known = _known(beginnings)
     names = {flag.name for flag in known}
     values = _values(known, flags, environ)
-    interval = values.get("poll.interval", DEFAULT_POLL_INTERVAL)
+    interval = values.get("poll.interval", _DEFAULTS.poll_interval)
     if "poll.interval" not in names:  # a single poll may take as long as it is told to
         interval = max(interval, values.get("poll.timeout", 0.0))
     key = values.get("localai.api-key-file")
@@ -275,7 +275,7 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str], beginnin
         "proxy_url": values.get("localai.proxy-url"),
         "max_response_bytes": values.get("localai.max-response-bytes"),
         "poll_interval": interval,
-        "poll_timeout": values.get("poll.timeout", min(DEFAULT_POLL_TIMEOUT, interval)),
+        "poll_timeout": values.get("poll.timeout", min(_DEFAULTS.poll_timeout, interval)),
         "stale_after": values.get("poll.stale-after", STALE_AFTER_INTERVALS * interval),
         "node_retention": values.get("node.retention"),
         "node_limit": values.get("node.limit"),

@@ -6,15 +6,16 @@ something tells that LocalAI may have become another.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Protocol, TypeVar
 
 from exporter import decode
 from exporter.client import Answer
 from exporter.clock import Clock
-from exporter.errors import PollError
-from exporter.model import ClockReading, Kind, ServerInfo, Snapshot, Source
+from exporter.errors import PollError, Reason
+from exporter.memory import NEVER, Doubts, Memory, listed
+from exporter.model import ClockReading, Snapshot, Source
 
 ASK_AGAIN_SECONDS = 300.0
 """How long it is believed that an endpoint is missing, and that version and capability are what they were."""
@@ -36,7 +37,15 @@ WELL_KNOWN = "/.well-known/localai.json"
 # `Date` is cut to the second: half of one later is the middle of what it can have been.
 _DATE_MIDDLE_SECONDS = 0.5
 
-NEVER = float("-inf")
+# What answers in LocalAI's place, and LocalAI itself, say that they send.
+_MEDIA_TYPES = (
+    "application/json",
+    "text/html",
+    "text/plain",
+    "application/xml",
+    "text/xml",
+    "application/octet-stream",
+)
 
 Value = TypeVar("Value")
 
@@ -46,51 +55,6 @@ class Getter(Protocol):
 
     def get(self, path: str, deadline: float) -> Answer:
         """Return the answer, or raise PollError."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Memory:
-    """What good polls taught since LocalAI last changed; empty at the start and after a failure.
-
-    Attributes:
-        source: where the nodes were read.
-        generation: the shape that the answers had.
-        ids: every node that LocalAI knew.
-        lists_asked_at: when the three list endpoints were last asked for.
-        info_asked_at: when version and capability were last asked for.
-        token_read_at: when the token was last read.
-        version: what `/version` said.
-        capable: whether the well-known document said that P2P is on.
-        has_token: whether there was a token.
-        fingerprint: the token's.
-    """
-
-    source: Source | None = None
-    generation: str = ""
-    ids: frozenset[tuple[Kind, str]] = frozenset()
-    lists_asked_at: float = NEVER
-    info_asked_at: float = NEVER
-    token_read_at: float = NEVER
-    version: str | None = None
-    capable: bool | None = None
-    has_token: bool | None = None
-    fingerprint: str | None = None
-
-    def is_changed_by(self, snapshot: Snapshot) -> bool:
-        """Whether LocalAI may be another process, or another release, than at the last good poll.
-
-        It never forgets a node until it restarts, so a node that is gone tells of a restart.
-        """
-        return snapshot.generation != self.generation or not self.ids <= _ids(snapshot)
-
-    def info(self) -> ServerInfo:
-        """What LocalAI says of itself; on whether P2P is on, the well-known document goes before the token."""
-        enabled = self.has_token if self.capable is None else self.capable
-        return ServerInfo(self.version, enabled, self.fingerprint)
-
-
-def _ids(snapshot: Snapshot) -> frozenset[tuple[Kind, str]]:
-    return frozenset((node.kind, node.id) for node in snapshot.nodes)
 
 
 class LocalAI:
@@ -108,8 +72,10 @@ class LocalAI:
         self._clock = clock
         self._timeout = timeout
         self._collect_token = collect_token
-        self._memory = _Memory()
+        self._memory = Memory()
+        self._doubts = Doubts()
         self._reading: ClockReading | None = None
+        self._reconnected = False
 
     def poll(self) -> Snapshot:
         """Ask LocalAI once.
@@ -121,53 +87,68 @@ class LocalAI:
             PollError: the first question that got no usable answer, and why.
         """
         deadline = self._clock.monotonic() + self._timeout
-        memory, self._memory = self._memory, _Memory()
-        snapshot, lists_asked_at = self._read(memory, deadline)
-        if memory.is_changed_by(snapshot):
-            memory = _Memory()
+        # Forgotten until the poll has succeeded: whatever happens in between, LocalAI is asked anew then.
+        before, self._memory = self._memory, Memory()
+        self._reconnected = False
+        snapshot, lists_asked_at = self._read(before, deadline)
+        changed = self._is_changed(before, snapshot)
         memory = replace(
-            memory,
+            Memory() if changed else before,
             source=snapshot.source,
             generation=snapshot.generation,
-            ids=_ids(snapshot),
+            ids=listed(snapshot),
+            clock=snapshot.clock,
             lists_asked_at=lists_asked_at,
         )
         self._memory = memory = self._ask_info(memory, deadline)
+        if changed and memory.says_the_same_as(before):
+            self._doubts.was_groundless()
         generation = snapshot.generation
         if generation == "1-2" and memory.version:
             generation = decode.generation_of(memory.version) or generation
         return replace(snapshot, server=memory.info(), generation=generation)
 
-    def _read(self, memory: _Memory, deadline: float) -> tuple[Snapshot, float]:
+    def _is_changed(self, memory: Memory, snapshot: Snapshot) -> bool:
+        """Whether LocalAI is, or may be, another than it was."""
+        if snapshot.generation != memory.generation:
+            return True
+        doubted = self._reconnected or memory.is_doubted_by(snapshot)
+        return doubted and self._doubts.are_left(self._clock.monotonic())
+
+    def _read(self, memory: Memory, deadline: float) -> tuple[Snapshot, float]:
         """Return the nodes, and when the list endpoints were last asked for."""
         now = self._clock.monotonic()
+        snapshot = None
         if memory.source == Source.P2P and now - memory.lists_asked_at < ASK_AGAIN_SECONDS:
             snapshot = self._read_p2p(deadline)
-            if not memory.is_changed_by(snapshot):
+            if not self._is_changed(memory, snapshot):
                 return snapshot, memory.lists_asked_at
         try:
             return self._read_lists(deadline), now
         except PollError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
-        return self._read_p2p(deadline), now
+        return snapshot or self._read_p2p(deadline), now
 
     def _read_lists(self, deadline: float) -> Snapshot:
         answer, _ = self._get(WORKERS, deadline)
-        workers = decode.workers(answer.body, self._server_now())
+        workers = _understood(answer, decode.workers, self._server_now())
         answer, _ = self._get(FEDERATION, deadline)
-        federated = decode.federation(answer.body, self._server_now())
+        federated = _understood(answer, decode.federation, self._server_now())
         answer, clock = self._get(STATS, deadline)
-        return decode.lists_snapshot(workers, federated, decode.stats(answer.body, workers.generation), clock)
+        totals = _understood(answer, decode.stats, workers.generation)
+        return decode.lists_snapshot(workers, federated, totals, clock)
 
     def _read_p2p(self, deadline: float) -> Snapshot:
         answer, clock = self._get(P2P, deadline)
         # The rule is LocalAI's, so it is applied to what LocalAI's clock said, to the second.
         now = clock.server if answer.date is None else answer.date
-        return decode.p2p_snapshot(answer.body, now, clock)
+        return _understood(answer, decode.p2p_snapshot, now, clock)
 
     def _get(self, path: str, deadline: float) -> tuple[Answer, ClockReading]:
         answer = self._client.get(path, deadline)
+        # LocalAI keeps connections, so one that was cut tells of a restart.
+        self._reconnected = self._reconnected or answer.reconnected
         if answer.date is not None:
             self._reading = ClockReading(answer.date + _DATE_MIDDLE_SECONDS, answer.received_at, exact=True)
             return answer, self._reading
@@ -179,7 +160,7 @@ class LocalAI:
             return self._clock.wall()
         return self._reading.at(self._clock.monotonic())
 
-    def _ask_info(self, memory: _Memory, deadline: float) -> _Memory:
+    def _ask_info(self, memory: Memory, deadline: float) -> Memory:
         """Ask what LocalAI says of itself, where that is due and time is left. No failure in here fails the poll."""
         now = self._clock.monotonic()
         info_due = now - memory.info_asked_at >= ASK_AGAIN_SECONDS
@@ -212,3 +193,15 @@ class LocalAI:
             return read(self._client.get(path, deadline).body)
         except PollError:
             return None
+
+
+def _understood(answer: Answer, read: Callable[..., Value], *more: object) -> Value:
+    """Decode an answer; where it is not JSON, the error says what it claims to be, which tells a page from a proxy."""
+    try:
+        return read(answer.body, *more)
+    except PollError as error:
+        if error.reason != Reason.NOT_JSON:
+            raise
+        # One of a few words of ours: a header's own text could hold whatever was sent to LocalAI.
+        claimed = answer.media_type if answer.media_type in _MEDIA_TYPES else "another content type"
+        raise PollError(error.reason, f"{error.detail} (status 200, {claimed})") from None

@@ -211,14 +211,15 @@ class Outcome:
     """Everything that is known after a poll; the store swaps it as a whole.
 
     Attributes:
-        finished_at: monotonic time at which the newest poll ended.
+        epoch: Unix time at which the monotonic clock was at 0. It is kept from poll to poll while the wall clock only
+            drifts, so that what is published as a wall time stands still between two events.
         failure: why the newest poll failed; None when it was answered and understood.
         view: the newest good poll, however old; None before the first.
         changes: membership changes since the start, for every kind that was ever known and every change.
         totals: the exporter's own counters.
     """
 
-    finished_at: float
+    epoch: float
     failure: Failure | None
     view: View | None
     changes: Mapping[tuple[Kind, Change], int]

@@ -6,7 +6,7 @@ import threading
 from dataclasses import replace
 from typing import Protocol
 
-from exporter.clock import Clock
+from exporter.clock import Clock, steady_epoch
 from exporter.errors import PollError, Reason
 from exporter.log import fields, origin
 from exporter.model import DURATION_BUCKETS, Change, Failure, Outcome, PollTotals, Snapshot, View
@@ -16,8 +16,10 @@ from exporter.tracker import Tracked, track
 
 _log = logging.getLogger(__name__)
 
+_NAMED_LISTS = 100  # a hostile LocalAI could make up new names at every poll
 
-class Source(Protocol):
+
+class Asker(Protocol):
     """Whom the loop asks: `exporter.localai.LocalAI`."""
 
     def poll(self) -> Snapshot:
@@ -28,7 +30,7 @@ class Poller:
     """Polls at a fixed rate; a tick that a slow poll missed is skipped.
 
     Args:
-        source: whom it asks.
+        asker: whom it asks.
         store: where each outcome goes.
         clock: times polls, and the waits between them.
         interval: seconds from the start of one poll to the start of the next.
@@ -40,15 +42,16 @@ class Poller:
     """
 
     def __init__(
-        self, source: Source, store: Store, clock: Clock, *, interval: float, retention: float, limit: int
+        self, asker: Asker, store: Store, clock: Clock, *, interval: float, retention: float, limit: int
     ) -> None:
-        self._source = source
+        self._asker = asker
         self._store = store
         self._clock = clock
         self._interval = interval
         self._retention = retention
         self._limit = limit
         self.beat = clock.awake()
+        self._epoch = clock.wall() - clock.monotonic()
         self._tracked = Tracked()
         self._view: View | None = None
         self._totals = PollTotals(failures=dict.fromkeys(Reason, 0), durations=(0,) * (len(DURATION_BUCKETS) + 1))
@@ -72,7 +75,7 @@ class Poller:
         before = self._tracked
         failure = None
         try:
-            snapshot = self._source.poll()
+            snapshot = self._asker.poll()
             now = self._clock.monotonic()
             tracked = track(before, snapshot, now)
             shown = view(snapshot, tracked.tracks or {}, now, retention=self._retention, limit=self._limit)
@@ -83,7 +86,8 @@ class Poller:
             failure = Failure(Reason.INTERNAL, f"{type(bug).__name__} at {origin(bug)}")
         finished = self._clock.monotonic()
         self._totals = _counted(self._totals, finished - started, failure)
-        outcome = Outcome(finished, failure, self._view, self._tracked.changes, self._totals)
+        self._epoch = steady_epoch(self._epoch, self._clock)
+        outcome = Outcome(self._epoch, failure, self._view, self._tracked.changes, self._totals)
         self._store.publish(outcome)
         self.beat = self._clock.awake()
         self._say(outcome, before)
@@ -114,10 +118,11 @@ class Poller:
                 ),
             )
         self._said = state
-        for name in set(snapshot.unknown_lists) - self._unknown_lists:
-            _log.warning("LocalAI lists nodes of a kind that this release does not know", extra=fields(list=name))
-        self._unknown_lists.update(snapshot.unknown_lists)
-        for kind in snapshot.counts:
+        unknown = [name for name in snapshot.unknown_lists if name not in self._unknown_lists]
+        if unknown and len(self._unknown_lists) < _NAMED_LISTS:
+            _log.warning("LocalAI lists nodes of an unknown kind", extra=fields(lists=" ".join(unknown)))
+            self._unknown_lists.update(unknown)
+        for kind in dict.fromkeys(kind for kind, _ in outcome.changes):
             moved = {
                 change.value: outcome.changes[kind, change] - tracked_before.changes.get((kind, change), 0)
                 for change in Change

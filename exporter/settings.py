@@ -65,11 +65,13 @@ class ApiKeyFile:
         Raises:
             UsageError: the file cannot be read, or holds no key.
         """
+        # A word without a slash may be the key itself, given in the place of its file.
+        place = str(self.path) if "/" in str(self.path) else "the file"
         try:
             text = self.path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"--localai.api-key-file: {self.path} cannot be read ({type(error).__name__})") from None
-        return api_key(text, f"--localai.api-key-file: {self.path}")
+            raise UsageError(f"--localai.api-key-file: {place} cannot be read ({type(error).__name__})") from None
+        return api_key(text, f"--localai.api-key-file: {place}")
 
 
 def base_url(text: str) -> str:
@@ -167,10 +169,11 @@ class Target:
                 f"--poll.timeout {format_duration(self.poll_timeout)} must be above 0 and no longer than "
                 f"--poll.interval {format_duration(self.poll_interval)}: a poll has to end before the next one starts"
             )
-        if self.stale_after < self.poll_interval:
+        longest = self.poll_interval + self.poll_timeout
+        if self.stale_after < longest:
             raise UsageError(
-                f"--poll.stale-after {format_duration(self.stale_after)} must be no shorter than --poll.interval "
-                f"{format_duration(self.poll_interval)}: every series would vanish between two polls"
+                f"--poll.stale-after {format_duration(self.stale_after)} must be no shorter than --poll.interval and "
+                f"--poll.timeout together, {format_duration(longest)}: series would vanish between two good polls"
             )
         if self.node_retention <= 0:
             raise UsageError("--node.retention must be above 0")

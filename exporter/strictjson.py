@@ -36,7 +36,7 @@ def parse_object(body: bytes, where: str) -> dict[str, Any]:
         value = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_float=_finite, parse_constant=_refuse)
     except (ValueError, RecursionError):
         # From None: the exception holds the answer, and an answer may hold a secret.
-        raise PollError(Reason.NOT_JSON, f"{where} answered {len(body)} bytes that are not JSON") from None
+        raise PollError(Reason.NOT_JSON, f"{where} answered something that is not JSON") from None
     if not isinstance(value, dict):
         raise PollError(Reason.SHAPE, f"{where} answered JSON that is not an object")
     return value

@@ -19,7 +19,7 @@ def write_atomically(path: Path, body: bytes) -> None:
     """
     # Through a link to the file itself, which is no file where it is a device: replacing /dev/stdout would break it.
     place = Path(os.path.realpath(path))
-    draft = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    draft = place.parent / f".{place.name}.{os.getpid()}.tmp"
     try:
         if place.exists() and not place.is_file():
             raise UsageError(f"--output: {path} is no regular file: leave --output out to print")

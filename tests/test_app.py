@@ -109,6 +109,27 @@ class TestHealth:
         object.__setattr__(time.clock, "monotonic", lambda: time.monotonic_now + 8 * 3_600)
         assert exporter.is_healthy()
 
+    def test_a_process_that_was_paused_did_not_hang(
+        self, exporter: Exporter, time: FakeClock, polled: threading.Event
+    ) -> None:
+        assert polled.wait(10)
+
+        class Stop(threading.Event):
+            """Pauses the whole process in the first wait, for an hour; ends it after the third."""
+
+            waits = iter((3_600.0, 0.0, 0.0))
+
+            def wait(self, timeout: float | None = None) -> bool:
+                paused = next(self.waits, None)
+                if paused is None:
+                    self.set()
+                else:
+                    time.advance((timeout or 0.0) + paused)
+                return self.is_set()
+
+        assert exporter.wait(Stop()) is True
+        assert exporter.is_healthy()
+
     def test_the_end_is_waited_for(self, exporter: Exporter) -> None:
         stop = threading.Event()
         stop.set()

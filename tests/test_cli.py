@@ -32,6 +32,7 @@ from exporter.cli import COMMANDS
 
 CANARY = "sk-canary-7f3a"
 
+SEE_HELP = "See --help; LocalAI's API key goes into --localai.api-key-file"
 COMMAND_LIST = "the commands are serve, once, doctor, demo, healthcheck"
 
 STOP_SECONDS = 2.0
@@ -101,14 +102,22 @@ def test_help(arguments: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "variables", "code", "text"),
     [
-        pytest.param(("sevre",), {}, 2, f"there is no command 'sevre': {COMMAND_LIST}", id="command"),
-        pytest.param(("--nope",), {}, 2, "unrecognized arguments: --nope", id="flag"),
-        pytest.param(("serve", "--nope"), {}, 2, "unrecognized arguments: --nope", id="serve-flag"),
-        pytest.param(("once", "--nope"), {}, 2, "unrecognized arguments: --nope", id="once-flag"),
-        pytest.param(("doctor", "--nope"), {}, 3, "unrecognized arguments: --nope", id="doctor-flag"),
-        pytest.param(("serve", "more"), {}, 2, "unrecognized arguments: more", id="word"),
+        pytest.param(("sevre",), {}, 2, f"there is no such command: {COMMAND_LIST}", id="command"),
+        pytest.param(("--nope",), {}, 2, f"unknown: --nope. {SEE_HELP}", id="flag"),
+        pytest.param(("serve", "--nope"), {}, 2, f"unknown: --nope. {SEE_HELP}", id="serve-flag"),
+        pytest.param(("once", "--nope"), {}, 2, f"unknown: --nope. {SEE_HELP}", id="once-flag"),
+        pytest.param(("doctor", "--nope"), {}, 3, f"unknown: --nope. {SEE_HELP}", id="doctor-flag"),
+        pytest.param(("serve", "more"), {}, 2, f"a word that belongs to no flag. {SEE_HELP}", id="word"),
+        pytest.param(("--localai.ur=http://x",), {}, 2, f"unknown: --localai.ur. {SEE_HELP}", id="abbreviation"),
         pytest.param(
-            ("--localai.ur=http://x",), {}, 2, "unrecognized arguments: --localai.ur=http://x", id="abbreviation"
+            (f"--localai.api-key={CANARY}",), {}, 2, f"unknown: --localai.api-key. {SEE_HELP}", id="key-as-flag"
+        ),
+        pytest.param(
+            ("--localai.api-key-file", CANARY),
+            {},
+            2,
+            "--localai.api-key-file: the file cannot be read (FileNotFoundError)",
+            id="key-as-file",
         ),
         pytest.param(("--log.level",), {}, 2, "argument --log.level: expected one argument", id="no-value"),
         pytest.param(

@@ -184,6 +184,16 @@ class TestTime:
         world.time.advance(40)
         assert set(world.series("node_heartbeat_timestamp_seconds").values()) == {seen_at}
 
+    def test_what_did_not_happen_again_does_not_move(self) -> None:
+        world = World()
+        world.sees(node("gpu-01-a", last_seen=SERVER_NOW))
+        world.time.advance(15)
+        world.sees(node("gpu-01-a", last_seen=SERVER_NOW + 20))
+        before = world.text()
+        for drift in (0.013, -0.017, 0.05):
+            world.time.jump(drift)  # the wall clock as it was read a little earlier or later than the monotonic one
+            assert world.text() == before
+
     def test_without_ages_for_a_page_that_is_read_later(self) -> None:
         world = World(ages=False)
         world.sees(node("gpu-01-a"))

@@ -213,7 +213,7 @@ NO_NUMBER = "is no whole number from 0 on"
 PASSWORD = "a user or password has no place in the URL: LocalAI's key goes into --localai.api-key-file"  # noqa: S105
 COMMA = "holds a comma: LocalAI reads a list of keys from a variable of that name; give the exporter one"
 NO_HEADER = "holds a blank, a line break or another character that no HTTP header can carry"
-VANISH = "every series would vanish between two polls"
+VANISH = "--poll.interval and --poll.timeout together, 1m10s: series would vanish between two good polls"
 OVERRUN = "a poll has to end before the next one starts"
 
 BAD = [
@@ -283,8 +283,8 @@ BAD = [
         f"--poll.timeout 0s must be above 0 and no longer than --poll.interval 15s: {OVERRUN}",
     ),
     (
-        {"--poll.interval": "1m", "--poll.stale-after": "59s"},
-        f"--poll.stale-after 59s must be no shorter than --poll.interval 1m: {VANISH}",
+        {"--poll.interval": "1m", "--poll.stale-after": "69s"},
+        f"--poll.stale-after 1m9s must be no shorter than {VANISH}",
     ),
     ({"--node.retention": "0"}, "--node.retention must be above 0"),
     ({"--node.retention": "forever"}, f"--node.retention: 'forever' {NO_DURATION}"),

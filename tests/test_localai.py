@@ -4,6 +4,7 @@ from support.localai import FakeClient, entry, generation_1, generation_2, gener
 
 from exporter.errors import PollError, Reason
 from exporter.localai import LocalAI
+from exporter.memory import DOUBT_AGAIN_SECONDS, DOUBTS
 from exporter.model import FEDERATED, LLAMA_CPP, MLX, Source
 
 LISTS = ["/api/p2p/workers", "/api/p2p/federation", "/api/p2p/stats"]
@@ -162,16 +163,19 @@ class TestFollowing:
         self, localai: LocalAI, client: FakeClient, time: FakeClock
     ) -> None:
         client.paths = generation_1([], [])
+        client.takes = 5.0
+        localai.poll()  # two answers took all the time, so that the version is asked for one poll after the lists
+        client.takes = 0.0
         localai.poll()
-        time.advance(200)
-        client.paths["/api/p2p"] = {"nodes": [], "federated_nodes": [p2p_entry("gate-a")]}
+        time.advance(295)
         localai.poll()
-        time.advance(100)
         client.paths["/version"] = {"version": "v3.7.0 ()"}
-        localai.poll()
+        time.advance(5)
         client.asked()
         localai.poll()
-        assert client.asked()[0] == "/api/p2p/workers"
+        assert client.asked() == FALLBACK + INFO
+        localai.poll()
+        assert client.asked() == ["/api/p2p/workers", "/api/p2p"]
 
     def test_a_downgrade_is_followed_in_the_same_poll(self, localai: LocalAI, client: FakeClient) -> None:
         client.paths = generation_3([entry("gpu-a")], [], [])
@@ -198,6 +202,109 @@ class TestFollowing:
     def test_an_unknown_version_leaves_the_generation_open(self, localai: LocalAI, client: FakeClient) -> None:
         client.paths = generation_1([], []) | {"/version": missing()}
         assert localai.poll().generation == "1-2"
+
+
+class TestDoubt:
+    """What tells of a restart that no failed poll told of: LocalAI is asked everything anew."""
+
+    @pytest.fixture
+    def polled(self, localai: LocalAI, client: FakeClient, time: FakeClock) -> LocalAI:
+        """Stand for LocalAI v4.7.1 with P2P on and a node, polled once."""
+        client.paths = generation_3([entry("gpu-a")], [], [])
+        localai.poll()
+        client.asked()
+        time.advance(15)
+        return localai
+
+    def test_without_one_nothing_is_asked_anew(self, polled: LocalAI, client: FakeClient) -> None:
+        client.paths["/version"] = {"version": "v4.8.0 ()"}
+        assert polled.poll().server.version == "v4.7.1 ()"
+        assert client.asked() == LISTS
+
+    def test_a_node_that_is_gone(self, polled: LocalAI, client: FakeClient) -> None:
+        client.paths = generation_3([], [], []) | {"/version": {"version": "v4.8.0 ()"}}
+        assert polled.poll().server.version == "v4.8.0 ()"
+
+    def test_the_first_node(self, localai: LocalAI, client: FakeClient) -> None:
+        off = {"/.well-known/localai.json": {"capabilities": {"p2p": False}}}
+        client.paths = generation_3([], [], []) | off
+        assert localai.poll().server.enabled is False
+        client.paths = generation_3([], [], [entry("gate-a")])
+        assert localai.poll().server.enabled is True
+
+    def test_the_first_node_asks_for_the_token_too(self, client: FakeClient, time: FakeClock) -> None:
+        localai = LocalAI(client, time.clock, timeout=10.0, collect_token=True)
+        client.paths = generation_2([], []) | {"/api/p2p/token": b""}
+        assert localai.poll().server.enabled is False
+        client.paths = generation_2([], [entry("gate-a")]) | {"/api/p2p/token": b"b3RwOgogIGRodDoKICAg"}
+        assert localai.poll().server.enabled is True
+
+    @pytest.mark.parametrize(("jump", "asked"), [(4, True), (-4, True), (2, False), (-2, False)])
+    def test_a_clock_that_jumps(self, jump: float, asked: bool, polled: LocalAI, client: FakeClient) -> None:
+        client.skew = jump
+        polled.poll()
+        assert client.asked() == (LISTS + INFO if asked else LISTS)
+
+    def test_a_clock_that_nobody_read_does_not_jump(self, polled: LocalAI, client: FakeClient, time: FakeClock) -> None:
+        client.date = False
+        time.jump(3_600)
+        polled.poll()
+        client.date = True
+        polled.poll()
+        assert client.asked() == LISTS * 2
+
+    def test_a_connection_that_was_cut(self, polled: LocalAI, client: FakeClient) -> None:
+        client.reconnected = True
+        client.paths["/version"] = {"version": "v4.8.0 ()"}
+        assert polled.poll().server.version == "v4.8.0 ()"
+        assert client.asked() == LISTS + INFO
+        polled.poll()
+        assert client.asked() == LISTS
+
+    def test_a_cut_connection_makes_the_lists_be_tried_again(self, localai: LocalAI, client: FakeClient) -> None:
+        client.paths = generation_1([p2p_entry("gpu-a")], [])
+        localai.poll()
+        client.asked()
+        client.paths |= generation_2([entry("gpu-a")], [])
+        client.reconnected = True
+        assert localai.poll().source == Source.LISTS
+        assert client.asked() == FALLBACK + LISTS + INFO
+
+    def test_groundless_ones_have_to_wait_in_the_end(
+        self, polled: LocalAI, client: FakeClient, time: FakeClock
+    ) -> None:
+        asked = 0
+        for _ in range(2 * DOUBTS):
+            client.reconnected = True
+            polled.poll()
+            asked += "/version" in client.asked()
+        assert asked == DOUBTS
+        time.advance(DOUBT_AGAIN_SECONDS)
+        for _ in range(2):
+            client.reconnected = True
+            polled.poll()
+        assert client.asked() == [*LISTS, *INFO, *LISTS]
+
+    def test_a_new_shape_is_no_doubt_and_never_waits(self, client: FakeClient, time: FakeClock) -> None:
+        localai = LocalAI(client, time.clock, timeout=10.0)
+        for _ in range(DOUBTS):
+            client.paths = generation_3([], [], [])
+            assert localai.poll().generation == "3"
+            client.paths = generation_2([], [])
+            assert localai.poll().generation == "2"
+
+
+@pytest.mark.parametrize(
+    ("media_type", "words"),
+    [("text/html", "(status 200, text/html)"), ("text/s3cret", "(status 200, another content type)")],
+)
+def test_what_is_not_json_says_what_it_claims_to_be(
+    media_type: str, words: str, localai: LocalAI, client: FakeClient
+) -> None:
+    client.paths, client.media_type = {"/api/p2p/workers": b"<html>"}, media_type
+    with pytest.raises(PollError) as failure:
+        localai.poll()
+    assert failure.value.detail == f"/api/p2p/workers answered something that is not JSON {words}"
 
 
 class TestWhatLocalAIIs:

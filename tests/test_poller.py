@@ -1,13 +1,14 @@
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from support.clocks import FakeClock
 from support.values import node, snapshot
 
 from exporter.errors import PollError, Reason
-from exporter.model import LLAMA_CPP, Change, Outcome, ServerInfo, Snapshot
+from exporter.model import FEDERATED, LLAMA_CPP, MLX, Change, Outcome, ServerInfo, Snapshot
 from exporter.poller import Poller
 from exporter.store import Store
 
@@ -227,15 +228,35 @@ class TestLines:
         poller.poll()
         assert lines() == ["membership changed role=worker backend=llama_cpp joined=2 lost=0 returned=0 forgotten=1"]
 
+    @staticmethod
+    def listing(*names: str) -> Snapshot:
+        return replace(snapshot(), unknown_lists=names)
+
     def test_an_unknown_list_is_named_once(self, make: Callable[..., Poller], lines: Callable[[], list[str]]) -> None:
-        strange = snapshot()
-        object.__setattr__(strange, "unknown_lists", ("vllm_nodes",))
-        poller = make(strange, strange)
-        poller.poll()
-        poller.poll()
-        assert [line for line in lines() if "list=" in line] == [
-            "LocalAI lists nodes of a kind that this release does not know list=vllm_nodes"
+        poller = make(self.listing("a_nodes", "b_nodes"), self.listing("b_nodes", "c_nodes"), self.listing("a_nodes"))
+        for _ in range(3):
+            poller.poll()
+        assert [line for line in lines() if "lists=" in line] == [
+            "LocalAI lists nodes of an unknown kind lists=a_nodes b_nodes",
+            "LocalAI lists nodes of an unknown kind lists=c_nodes",
         ]
+
+    def test_names_that_never_end_are_not_told_for_ever(
+        self, make: Callable[..., Poller], lines: Callable[[], list[str]]
+    ) -> None:
+        poller = make(*(self.listing(*(f"{poll}_{number}" for number in range(10))) for poll in range(50)))
+        for _ in range(50):
+            poller.poll()
+        assert sum("lists=" in line for line in lines()) == 10
+
+    def test_what_a_downgrade_took_away_is_told(
+        self, make: Callable[..., Poller], lines: Callable[[], list[str]]
+    ) -> None:
+        poller = make(snapshot(node("mac-a", kind=MLX)), snapshot(kinds=(LLAMA_CPP, FEDERATED)))
+        poller.poll()
+        lines()
+        poller.poll()
+        assert lines() == ["membership changed role=worker backend=mlx joined=0 lost=0 returned=0 forgotten=1"]
 
 
 def test_the_store_swaps_whole_outcomes(make: Callable[..., Poller], store: Store) -> None:

@@ -219,7 +219,7 @@ def test_api_key_file_that_is_a_folder(tmp_path: Path) -> None:
     assert str(caught.value) == f"--localai.api-key-file: {tmp_path} cannot be read (IsADirectoryError)"
 
 
-STALE = "every series would vanish between two polls"
+STALE = "--poll.interval and --poll.timeout together, 25s: series would vanish between two good polls"
 OVERRUN = "a poll has to end before the next one starts"
 
 
@@ -233,7 +233,7 @@ OVERRUN = "a poll has to end before the next one starts"
             {"poll_timeout": 15.001},
             f"--poll.timeout 15s1ms must be above 0 and no longer than --poll.interval 15s: {OVERRUN}",
         ),
-        ({"stale_after": 14.0}, f"--poll.stale-after 14s must be no shorter than --poll.interval 15s: {STALE}"),
+        ({"stale_after": 24.0}, f"--poll.stale-after 24s must be no shorter than {STALE}"),
         ({"node_retention": 0.0}, "--node.retention must be above 0"),
         (
             {"tls_cert_file": Path("cert.pem")},
@@ -254,9 +254,9 @@ def test_parts_that_do_not_fit_are_refused(parts: Mapping[str, Any], message: st
 @pytest.mark.parametrize(
     "parts",
     [
-        {"poll_interval": 0.1, "poll_timeout": 0.1, "stale_after": 0.1},
+        {"poll_interval": 0.1, "poll_timeout": 0.1, "stale_after": 0.2},
         {"poll_timeout": 15.0},
-        {"stale_after": 15.0},
+        {"stale_after": 25.0},
         {"node_limit": 0},
         {"node_retention": 0.001},
         {"tls_cert_file": Path("cert.pem"), "tls_key_file": Path("key.pem")},

@@ -35,15 +35,15 @@ def _labelled(rows: list[Mapping[str, Any]], names: tuple[str, ...], value: str)
     return {frozenset((name, row[name]) for name in names): row[value] for row in rows}
 
 
-def check_facts(page: Exposition, expect: Mapping[str, Any]) -> None:
-    """Assert that a page says what a capture's `expect` demands."""
+def check_facts(page: Exposition, expect: Mapping[str, Any], failed_before: int = 0) -> None:
+    """Assert that a page says what a capture's `expect` demands, after so many polls that failed before it."""
     assert page.value("up") == expect["up"]
     if not expect["up"]:
         assert page.value("exporter_poll_failures_total", reason=expect["reason"]) == page.value("exporter_polls_total")
         assert not page.series("nodes")
         assert not page.series("node_online")
         return
-    assert not any(page.series("exporter_poll_failures_total").values())
+    assert sum(page.series("exporter_poll_failures_total").values()) == failed_before
     assert page.value("enabled") == expect.get("enabled")
     (api,) = page.series("exporter_api_info")
     assert dict(api)["source"] == expect["source"]

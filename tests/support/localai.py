@@ -77,6 +77,8 @@ class FakeClient:
         paths: what is answered to whom; a test changes it as LocalAI changes.
         asked: the paths of each question since the last look.
         date: whether answers carry LocalAI's clock, which is the fake clock plus `skew`.
+        takes: seconds that an answer takes.
+        reconnected: whether the next answer comes over a connection that had to be made anew.
     """
 
     def __init__(self, paths: Mapping[str, Any], time: FakeClock) -> None:
@@ -84,7 +86,10 @@ class FakeClient:
         self.time = time
         self.date = True
         self.skew = 0.0
+        self.takes = 0.0
+        self.reconnected = False
         self.deadlines: list[float] = []
+        self.media_type = "application/json"
         self._asked: list[str] = []
 
     def asked(self) -> list[str]:
@@ -94,9 +99,11 @@ class FakeClient:
     def get(self, path: str, deadline: float) -> Answer:
         self._asked.append(path)
         self.deadlines.append(deadline)
+        self.time.advance(self.takes)
         answer = self.paths.get(path, missing())
         if isinstance(answer, PollError):
             raise answer
         body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         date = float(int(self.time.wall_now + self.skew)) if self.date else None
-        return Answer(body, date, self.time.monotonic_now, "application/json")
+        reconnected, self.reconnected = self.reconnected, False
+        return Answer(body, date, self.time.monotonic_now, self.media_type, reconnected)
