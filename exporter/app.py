@@ -10,7 +10,6 @@ from exporter.clock import Clock
 from exporter.collector import P2PCollector
 from exporter.localai import LocalAI
 from exporter.log import fields, origin
-from exporter.model import Outcome
 from exporter.poller import Poller
 from exporter.settings import Settings, Target
 from exporter.store import Store
@@ -68,7 +67,7 @@ class Exporter:
 
     Args:
         settings: what the operator asked for.
-        clock: the two clocks.
+        clock: the clocks.
 
     Raises:
         UsageError: a TLS file cannot be used, or nothing can listen on an address.
@@ -107,10 +106,6 @@ class Exporter:
     def urls(self) -> tuple[str, ...]:
         """Where this machine reaches the servers."""
         return tuple(server.url for server in self._servers)
-
-    def latest(self) -> Outcome | None:
-        """Return the newest outcome; None before the first poll has ended."""
-        return self._store.latest()
 
     def is_healthy(self) -> bool:
         """Whether the loop lives and no poll is overdue; what LocalAI does makes no difference."""

@@ -22,8 +22,6 @@ LLAMA_CPP = Kind("worker", "llama_cpp")
 MLX = Kind("worker", "mlx")
 FEDERATED = Kind("federated", "")
 
-ROLES = ("worker", "federated")
-
 
 class Source(StrEnum):
     """The endpoints that a snapshot was read from, as the label `source` names them."""
