@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import resource
 import signal
 import sys
 import threading
@@ -38,6 +39,8 @@ EXIT_INTERRUPTED = 130
 
 def _serve(settings: Settings, _: argparse.Namespace) -> int:
     stop = _stop_on_signals()
+    # A core file would hold the API key.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     return _run(settings, stop)
 
 

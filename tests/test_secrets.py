@@ -1,0 +1,159 @@
+"""No secret leaves the program but in the one header that it is for, whatever LocalAI answers."""
+
+import base64
+import itertools
+import re
+import threading
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.processes import Peer, Served, response, serving
+
+from exporter.settings import ApiKeyFile, Secret, Settings, Target
+
+KEY = "sk-canary-of-the-key-7c1f"
+TOKEN = base64.b64encode(b"otp: canary of the join token, and of nothing else").decode()
+NETRC = "canary-of-the-netrc-51aa"
+PROXY = "canary-of-the-proxy-90bd"
+CANARIES = {"key": KEY, "token": TOKEN, "netrc": NETRC, "proxy": PROXY}
+
+
+def spellings(secret: str) -> set[str]:
+    """Return what a careless program would make of a secret."""
+    encoded = base64.b64encode(secret.encode()).decode().rstrip("=")
+    bearer = base64.b64encode(f"Bearer {secret}".encode()).decode().rstrip("=")
+    return {secret, secret[:24], urllib.parse.quote(secret, safe=""), repr(secret)[1:-1], encoded, bearer}
+
+
+def hits(text: str) -> list[str]:
+    return [f"{name}: {found}" for name, secret in CANARIES.items() for found in spellings(secret) if found in text]
+
+
+def answers() -> list[bytes]:
+    """What says the key back in every place that an answer has, right and wrong."""
+    html = f"<html>Authorization: Bearer {KEY}</html>"
+    return [
+        response('{"nodes": []}'),
+        response(html, headers="Content-Type: text/html\r\n"),
+        response(html, f"200 {KEY}"),
+        response(html, "401 Unauthorized"),
+        response(html, f"403 {KEY}"),
+        response(html, f"500 {KEY}"),
+        response("", "302 Found", f"Location: http://127.0.0.1:9/{KEY}\r\n"),
+        response("{}", headers=f"Content-Type: text/{KEY}\r\n"),
+        response("not JSON", headers=f"Content-Type: {KEY}\r\nDate: {KEY}\r\n"),
+        response("{}", headers=f"Content-Encoding: {KEY}\r\n"),
+        response("{}", headers=f"Transfer-Encoding: {KEY}\r\n"),
+        response("{}", headers=f"Set-Cookie: key={KEY}\r\n{KEY}\r\n"),
+        f"HTTP/1.1 200 OK\r\nContent-Length: {KEY}\r\n\r\n{{}}".encode(),
+        f"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{html}".encode(),
+        f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{KEY}\r\n".encode(),
+        f"{KEY}\r\n\r\n".encode(),
+        b"",
+        response(f'{{"error": "{KEY}"}}'),
+        response(f'{{"nodes": "{KEY}"}}'),
+        response(f'{{"nodes": [], "{KEY}": [], "a": {{"b": "{KEY}"}}}}'),
+        response(f"[{KEY}"),
+    ]
+
+
+class Faulty(Peer):
+    """A LocalAI that answers the P2P API otherwise each time, and shows its token."""
+
+    def __init__(self) -> None:
+        faults = itertools.cycle(answers())
+        self.round = threading.Event()
+        self._left = 3 * len(answers())
+
+        def answer(path: str) -> bytes:
+            self._left -= 1
+            if self._left == 0:
+                self.round.set()
+            match path:
+                case "/api/p2p/token":
+                    return response(TOKEN, headers="Content-Type: text/plain\r\n")
+                case "/version":
+                    return response('{"version": "v3.12.1 ()"}')
+                case "/api/p2p/federation":
+                    return response('{"nodes": []}')
+                case "/api/p2p/stats":
+                    return response('{"workers": {"total": 0, "online": 0}, "federated": {"total": 0, "online": 0}}')
+                case _:
+                    return next(faults)
+
+        super().__init__(answer)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    netrc = tmp_path / ".netrc"
+    netrc.write_text(f"machine 127.0.0.1 login anybody password {NETRC}\ndefault login anybody password {NETRC}\n")
+    netrc.chmod(0o600)
+    return tmp_path
+
+
+@pytest.fixture(params=["logfmt", "json"])
+def served(request: pytest.FixtureRequest, home: Path) -> Iterator[tuple[Served, Faulty]]:
+    """Stand for the program at its most talkative, with every secret in its reach."""
+    proxy = f"http://anybody:{PROXY}@127.0.0.1:9"
+    variables = {"HOME": str(home), "LOCALAI_API_KEY": KEY} | dict.fromkeys(
+        ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"), proxy
+    )
+    flags = ("--poll.interval", "100ms", "--collector.token", "--log.level", "debug", "--log.format", request.param)
+    with Faulty() as localai, serving("--localai.url", localai.url, *flags, variables=variables) as served:
+        yield served, localai
+
+
+def fetch(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        text: str = answer.read().decode()
+        return text
+
+
+def test_no_fault_brings_one_to_light(served: tuple[Served, Faulty]) -> None:
+    exporter, localai = served
+    assert localai.round.wait(15)
+    process = Path(f"/proc/{exporter.process.pid}")
+    pages = {path: fetch(f"{exporter.url}{path}") for path in ("/", "/metrics", "/-/healthy", "/-/ready")}
+    command_line = (process / "cmdline").read_text()
+    limits = (process / "limits").read_text()
+    exporter.process.terminate()
+    log = exporter.finish()
+    assert exporter.process.returncode == 0
+    for where, text in {**pages, "the log": log, "the command line": command_line}.items():
+        assert hits(text) == [], where
+    assert re.search(r"^Max core file size +0 ", limits, re.MULTILINE), "a core file would hold the key"
+    # The faults were met, and the key went where it belongs, and nothing else did.
+    reasons = {"not_json", "auth", "http_status", "redirect", "protocol", "shape"}
+    counted = re.findall(r'poll_failures_total{reason="(\w+)"} [1-9]', pages["/metrics"])
+    assert reasons <= set(counted)
+    assert all(f"Authorization: Bearer {KEY}" in head for head in localai.heads)
+    assert not any(secret in head for head in localai.heads for secret in (NETRC, PROXY, TOKEN))
+    assert not any("cookie" in head.lower() for head in localai.heads)
+    assert "/api/p2p/token" in localai.paths
+    assert re.search(r'localai_p2p_token_info{fingerprint="[0-9a-f]{16}"} 1', pages["/metrics"])
+
+
+@pytest.mark.parametrize("write", [repr, str, "{}".format, "{!r}".format, "%s".__mod__, ascii])
+def test_a_settings_value_does_not_show_it(write: object) -> None:
+    assert callable(write)
+    settings = Settings(target=Target(api_key=Secret(KEY)))
+    for value in (settings, settings.target, settings.target.api_key, [Secret(KEY)], {"key": Secret(KEY)}):
+        assert hits(write(value)) == []
+
+
+def test_a_key_file_shows_its_place_and_not_what_is_in_it(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(KEY)
+    key = ApiKeyFile(file)
+    assert key.read().reveal() == KEY
+    assert hits(repr(key) + str(Target(api_key=key))) == []
+
+
+def test_the_canaries_would_be_found() -> None:
+    for name, secret in CANARIES.items():
+        for text in (secret, urllib.parse.quote(secret), base64.b64encode(secret.encode()).decode()):
+            assert any(found.startswith(name) for found in hits(f"before {text} after"))
