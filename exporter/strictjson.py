@@ -6,6 +6,13 @@ from typing import Any, NoReturn
 
 from exporter.errors import PollError, Reason
 
+BYTES_PER_VALUE = 12
+"""An answer has at most one value for so many bytes, and `VALUES_FLOOR` besides. LocalAI's shortest nodes take 15 bytes a
+value, usual ones 25; `{},` takes 3, and 88 as an object in a list: 32 MiB of them would be close to a gigabyte."""
+
+VALUES_FLOOR = 4_096
+"""So many values any answer may have."""
+
 
 def _refuse(_: object) -> NoReturn:
     raise ValueError
@@ -30,8 +37,11 @@ def parse_object(body: bytes, where: str) -> dict[str, Any]:
 
     Raises:
         PollError: `NOT_JSON`, also for NaN, an infinite number, a key that stands twice, and a nesting that is too
-            deep to follow; `SHAPE`, it is JSON and no object.
+            deep to follow; `SHAPE`, it is JSON and no object, or has more values than any LocalAI says in so many
+            bytes.
     """
+    if sum(map(body.count, (b",", b"{", b"["))) > VALUES_FLOOR + len(body) // BYTES_PER_VALUE:
+        raise PollError(Reason.SHAPE, f"{where} answered more values than LocalAI says in so many bytes")
     try:
         value = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_float=_finite, parse_constant=_refuse)
     except (ValueError, RecursionError):

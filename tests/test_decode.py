@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -281,8 +282,8 @@ READERS: dict[str, Callable[[bytes], object]] = {
         b'{"nodes": [], "federated_nodes": [], "x": -Infinity}',
         b'{"nodes": [], "federated_nodes": [], "x": 1e999}',
         b'{"nodes": [], "nodes": []}',
-        b'{"x":' * 100_000,
-        b"[" * 100_000,
+        b'{"x":         ' * 100_000,
+        b"[            " * 100_000,
         b'{"x": ' + b"1" * 5_000 + b"}",
     ],
     ids=lambda body: repr(body[:24]),
@@ -300,6 +301,34 @@ def test_json_that_says_nothing(read: Callable[[bytes], object], body: bytes) ->
     with pytest.raises(PollError) as failure:
         read(body)
     assert failure.value.reason == Reason.SHAPE
+
+
+@pytest.mark.parametrize("piece", [b"{},", b"[],", b"1,", b'"a",', b'{"a":1},', b"{}        ,"], ids=repr)
+def test_an_answer_that_would_take_many_times_its_bytes_is_refused_unread(piece: bytes) -> None:
+    body = b'{"nodes": [' + (piece * (2**20 // len(piece)))[:-1] + b"]}"
+    tracemalloc.start()
+    try:
+        with pytest.raises(PollError) as failure:
+            decode.federation(body, NOW)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert failure.value.reason == Reason.SHAPE
+    assert peak < len(body) / 10
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        entry("rack1-gpu-01-mENxBjydya"),
+        {"id": "a-a", "name": "a", "lastSeen": "0001-01-01T00:00:00Z", "isOnline": False},
+        entry("rack 1, row 2, left-mENxBjydya"),
+    ],
+    ids=["usual", "shortest", "commas in a host"],
+)
+def test_an_answer_of_real_nodes_is_read_however_many_they_are(one: dict[str, Any]) -> None:
+    nodes = [one | {"id": f"{number:05d}{one['id']}"} for number in range(20_000)]
+    assert len(federated(*nodes).nodes) == 20_000
 
 
 @pytest.mark.parametrize("wrong", ["two", 2, True, {"a": 1}], ids=repr)
