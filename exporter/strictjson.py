@@ -7,8 +7,8 @@ from typing import Any, NoReturn
 from exporter.errors import PollError, Reason
 
 BYTES_PER_VALUE = 12
-"""An answer has at most one value for so many bytes, and `VALUES_FLOOR` besides. LocalAI's shortest nodes take 15 bytes a
-value, usual ones 25; `{},` takes 3, and 88 as an object in a list: 32 MiB of them would be close to a gigabyte."""
+"""An answer has at most one value for so many bytes, and `VALUES_FLOOR` besides. LocalAI's shortest nodes take 15 bytes
+a value, usual ones 25; `{},` takes 3, and 88 as an object in a list: 32 MiB of them would be close to a gigabyte."""
 
 VALUES_FLOOR = 4_096
 """So many values any answer may have."""
