@@ -181,6 +181,13 @@ FLAGS = (
     ),
     Flag("web.listen-address", ListenAddress.parse, ":10040", "Address to serve on.", "ADDRESS", True),
     Flag("web.telemetry-path", _path, "/metrics", "Path of the metrics.", "PATH"),
+    Flag(
+        "web.config.file",
+        _readable_file,
+        "",
+        "TLS, users and response headers of the server: a file in the format of Prometheus' exporter-toolkit.",
+        "FILE",
+    ),
     Flag("web.disable-exporter-metrics", _switch, "false", "Leave out process_* and python_*."),
     Flag("log.level", _one_of("debug", "info", "warn", "error"), "info", "The least severe lines to write.", "LEVEL"),
     Flag("log.format", _one_of("logfmt", "json"), "logfmt", "How log lines are written.", "FORMAT"),
@@ -287,6 +294,7 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str], beginnin
         "listen_addresses": values.get("web.listen-address"),
         "telemetry_path": values.get("web.telemetry-path"),
         "exporter_metrics": not values.get("web.disable-exporter-metrics", False),
+        "web_config_file": values.get("web.config.file"),
         "log_level": values.get("log.level"),
         "log_format": values.get("log.format"),
     }

@@ -189,6 +189,7 @@ class Settings:
     listen_addresses: tuple[ListenAddress, ...] = (ListenAddress("", 10_040),)
     telemetry_path: str = "/metrics"
     exporter_metrics: bool = True
+    web_config_file: Path | None = None
     log_level: str = "info"
     log_format: str = "logfmt"
 

@@ -41,6 +41,7 @@ VALUES = [
     ("expect.host", "rack1-gpu-02.lab.internal", "expected_hosts", ("rack1-gpu-02.lab.internal",)),
     ("web.listen-address", "[::1]:9100", "listen_addresses", (ListenAddress("::1", 9100),)),
     ("web.telemetry-path", "/probe/metrics", "telemetry_path", "/probe/metrics"),
+    ("web.config.file", str(FILE), "web_config_file", FILE),
     ("log.level", "debug", "log_level", "debug"),
     ("log.format", "json", "log_format", "json"),
 ]
@@ -252,6 +253,10 @@ BAD = [
     ),
     ({"--localai.tls-ca-file": "/"}, "--localai.tls-ca-file: / cannot be read (IsADirectoryError)"),
     (
+        {"--web.config.file": "/missing/web.yml"},
+        "--web.config.file: /missing/web.yml cannot be read (FileNotFoundError)",
+    ),
+    (
         {"--localai.tls-cert-file": str(FILE)},
         "--localai.tls-cert-file and --localai.tls-key-file go together: give both or neither",
     ),
@@ -383,6 +388,7 @@ def test_a_single_poll_knows_the_flags_that_touch_it() -> None:
         "poll.stale-after",
         "web.listen-address",
         "web.telemetry-path",
+        "web.config.file",
         "web.disable-exporter-metrics",
     }
 
