@@ -1,0 +1,64 @@
+"""The threads that make the server's answers, while another one does its waiting."""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Generic, TypeVar
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+class Workers(Generic[Job, Result]):
+    """Threads that turn jobs into results, from their making until `stop`.
+
+    They start at once: where no thread is to be had, that shows at the start and not in the middle of a scrape.
+
+    Args:
+        count: how many.
+        name: of the threads; a number follows it.
+        make: turns a job into its result; it does not raise.
+        tell: called by a worker after each result.
+
+    Raises:
+        RuntimeError: no thread is to be had.
+    """
+
+    def __init__(self, count: int, name: str, make: Callable[[Job], Result], tell: Callable[[], None]) -> None:
+        self._make = make
+        self._tell = tell
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._done: deque[tuple[Job, Result]] = deque()
+        self._threads: list[threading.Thread] = []
+        try:
+            for number in range(1, count + 1):
+                thread = threading.Thread(target=self._run, name=f"{name}-{number}", daemon=True)
+                thread.start()
+                self._threads.append(thread)
+        except RuntimeError:
+            self.stop()
+            raise
+
+    @property
+    def live(self) -> bool:
+        """Whether all of them run."""
+        return all(thread.is_alive() for thread in self._threads)
+
+    def do(self, job: Job) -> None:
+        """Have a job done."""
+        self._jobs.put(job)
+
+    def finished(self) -> tuple[Job, Result] | None:
+        """Return the next job that is done and its result, once, or None; never waits."""
+        return self._done.popleft() if self._done else None
+
+    def stop(self) -> None:
+        """Let each end after the job that it is at and those that were given before; do not wait for that."""
+        for _ in self._threads:
+            self._jobs.put(None)
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            self._done.append((job, self._make(job)))
+            self._tell()
