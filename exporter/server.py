@@ -20,6 +20,7 @@ from functools import partial
 from http import HTTPStatus
 
 from exporter.connection import Connection, Gone, Stage
+from exporter.errors import UsageError
 from exporter.guard import OPEN, Guard
 from exporter.http1 import Refused, Request, Response, answer_head, say
 from exporter.listen import url
@@ -59,6 +60,9 @@ class Server:
         table: from each path to what answers there.
         guard: who may ask.
         name: of its threads.
+
+    Raises:
+        UsageError: no thread is to be had.
     """
 
     def __init__(
@@ -83,15 +87,19 @@ class Server:
         self._abandon = threading.Event()
         self._selector = selectors.DefaultSelector()
         self._alarm, self._bell = socket.socketpair()
-        for end in (self._alarm, self._bell):
-            end.setblocking(False)
-        self._selector.register(self._bell, selectors.EVENT_READ)
-        for sock in sockets:
+        for sock in (*sockets, self._alarm, self._bell):
             sock.setblocking(False)
-            sock.listen(_BACKLOG)
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._selector.register(self._bell, selectors.EVENT_READ)
         self._workers = Workers(_WORKERS, name, self._respond, self._ring)
-        self._thread.start()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        try:
+            for sock in sockets:
+                sock.listen(_BACKLOG)
+            self._workers.start()
+            self._thread.start()
+        except RuntimeError:
+            self._end()
+            raise UsageError("no thread is to be had: raise the limit of processes and threads") from None
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -130,15 +138,18 @@ class Server:
         except BaseException as bug:  # noqa: BLE001 - a traceback of Python's own would print the exception's text
             _log.error("the server died", extra=fields(error=type(bug).__name__, at=origin(bug)))
         finally:
-            # All of it: a probe that is refused at once says more than one that waits.
-            for connection in self._connections:
-                connection.close()
-            for sock in (*self._sockets, self._alarm, self._bell):
-                sock.close()
-            self._selector.close()
-            self._connections.clear()
-            self._closed_to_new.set()
-            self._workers.stop()
+            self._end()
+
+    def _end(self) -> None:
+        # All of it: a probe that is refused at once says more than one that waits.
+        for connection in self._connections:
+            connection.close()
+        self._connections.clear()
+        for sock in (*self._sockets, self._alarm, self._bell):
+            sock.close()
+        self._selector.close()
+        self._closed_to_new.set()
+        self._workers.stop()
 
     def _turn(self) -> None:
         for key, _ in self._selector.select(self._patience(time.monotonic())):
@@ -217,9 +228,6 @@ class Server:
             self._large.add(connection)
         self._step(connection, partial(self._send, connection, response))
 
-    def _has_place(self, now: float) -> bool:
-        return len(self._large) < PAGES or self._make_room(self._large, now)
-
     def _respond(self, connection: Connection) -> Response:
         """Make the answer; this alone is done by the workers."""
         request = connection.request
@@ -251,13 +259,16 @@ class Server:
         connection.close()
         self._listen_from = 0.0
 
-    def _make_room(self, among: Iterable[Connection], now: float) -> bool:
-        """Drop the client that was waited for longest, if that is longer than a second, and tell whether."""
+    def _idlest(self, among: Iterable[Connection], now: float) -> Connection | None:
+        """Return the client that was waited for longest, if that is longer than a second."""
         idle = [one for one in among if one.stage is not Stage.ANSWER and one.waits_since + IDLE_SECONDS <= now]
-        if not idle:
-            return False
-        self._drop(min(idle, key=lambda one: one.waits_since))
-        return True
+        return min(idle, key=lambda one: one.waits_since, default=None)
+
+    def _has_place(self, now: float) -> bool:
+        """Tell whether one more large answer can be made, after the idlest reader has given way to it."""
+        if len(self._large) >= PAGES and (idlest := self._idlest(self._large, now)):
+            self._drop(idlest)
+        return len(self._large) < PAGES
 
     def _admit(self, now: float) -> None:
         """Have the large answers that wait made, first come, first served, as far as there is room."""
@@ -269,7 +280,9 @@ class Server:
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(_ACCEPTED_AT_ONCE):  # then it is the others' turn
             now = time.monotonic()
-            if len(self._connections) >= self._held and not self._make_room(self._connections, now):
+            is_full = len(self._connections) >= self._held
+            idlest = self._idlest(self._connections, now)
+            if is_full and idlest is None:
                 # What waits longer waits in the kernel's backlog, where it costs nothing.
                 self._listen_from = now + _PAUSE_SECONDS
                 return
@@ -280,13 +293,16 @@ class Server:
             except (
                 OSError
             ) as error:  # no descriptor, or no memory: the listener stays ready, and would be asked for ever
-                self._make_room(self._connections, now)
+                if idlest is not None:
+                    self._drop(idlest)
                 self._listen_from = now + _PAUSE_SECONDS
                 if not self._short:
                     name = errno.errorcode.get(error.errno or 0, "unknown error")
                     _log.warning("no connection can be accepted; they wait", extra=fields(error=name))
                 self._short = True
                 return
+            if is_full and idlest is not None:
+                self._drop(idlest)
             self._short = False
             try:
                 connection = Connection(sock, self._guard.tls(), now)

@@ -11,18 +11,15 @@ Result = TypeVar("Result")
 
 
 class Workers(Generic[Job, Result]):
-    """Threads that turn jobs into results, from their making until `stop`.
+    """Threads that turn jobs into results, from `start` until `stop`.
 
-    They start at once: where no thread is to be had, that shows at the start and not in the middle of a scrape.
+    All of them start at once: where no thread is to be had, that shows then and not in the middle of a scrape.
 
     Args:
         count: how many.
         name: of the threads; a number follows it.
         make: turns a job into its result; it does not raise.
         tell: called by a worker after each result.
-
-    Raises:
-        RuntimeError: no thread is to be had.
     """
 
     def __init__(self, count: int, name: str, make: Callable[[Job], Result], tell: Callable[[], None]) -> None:
@@ -30,15 +27,18 @@ class Workers(Generic[Job, Result]):
         self._tell = tell
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._done: deque[tuple[Job, Result]] = deque()
-        self._threads: list[threading.Thread] = []
-        try:
-            for number in range(1, count + 1):
-                thread = threading.Thread(target=self._run, name=f"{name}-{number}", daemon=True)
-                thread.start()
-                self._threads.append(thread)
-        except RuntimeError:
-            self.stop()
-            raise
+        self._threads = [
+            threading.Thread(target=self._run, name=f"{name}-{number}", daemon=True) for number in range(1, count + 1)
+        ]
+
+    def start(self) -> None:
+        """Start the threads.
+
+        Raises:
+            RuntimeError: there are not as many to be had.
+        """
+        for thread in self._threads:
+            thread.start()
 
     @property
     def live(self) -> bool:
