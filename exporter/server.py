@@ -44,7 +44,9 @@ IDLE_SECONDS = 1.0
 CLOSE_SECONDS = 1.5
 """What an answer on the way gets when the program is told to stop: a supervisor counts two seconds."""
 
-_WORKERS = 4  # pages are made under one interpreter lock: more threads make none of them sooner
+WORKERS = 4
+"""The threads that make answers. They share one interpreter lock: more of them make no page sooner."""
+
 _BACKLOG = 128
 _ACCEPTED_AT_ONCE = 16
 _PAUSE_SECONDS = 0.1  # between two tries to accept where there is no descriptor
@@ -90,7 +92,7 @@ class Server:
         for sock in (*sockets, self._alarm, self._bell):
             sock.setblocking(False)
         self._selector.register(self._bell, selectors.EVENT_READ)
-        self._workers = Workers(_WORKERS, name, self._respond, self._ring)
+        self._workers = Workers(WORKERS, name, self._respond, self._ring)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         try:
             for sock in sockets:

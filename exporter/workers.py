@@ -1,9 +1,8 @@
 """The threads that make the server's answers, while another one does its waiting."""
 
 import threading
-from collections import deque
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, Queue, SimpleQueue
 from typing import Generic, TypeVar
 
 Job = TypeVar("Job")
@@ -13,7 +12,8 @@ Result = TypeVar("Result")
 class Workers(Generic[Job, Result]):
     """Threads that turn jobs into results, from `start` until `stop`.
 
-    All of them start at once: where no thread is to be had, that shows then and not in the middle of a scrape.
+    All of them start at once: where no thread is to be had, that shows then and not in the middle of a scrape. A worker
+    waits while as many results as there are workers have not been taken: results may be large.
 
     Args:
         count: how many.
@@ -26,7 +26,8 @@ class Workers(Generic[Job, Result]):
         self._make = make
         self._tell = tell
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._done: deque[tuple[Job, Result]] = deque()
+        self._done: Queue[tuple[Job, Result]] = Queue(count)
+        self._stopped = threading.Event()
         self._threads = [
             threading.Thread(target=self._run, name=f"{name}-{number}", daemon=True) for number in range(1, count + 1)
         ]
@@ -51,14 +52,20 @@ class Workers(Generic[Job, Result]):
 
     def finished(self) -> tuple[Job, Result] | None:
         """Return the next job that is done and its result, once, or None; never waits."""
-        return self._done.popleft() if self._done else None
+        try:
+            return self._done.get_nowait()
+        except Empty:
+            return None
 
     def stop(self) -> None:
-        """Let each end after the job that it is at and those that were given before; do not wait for that."""
+        """Let each end after the job that it is at, whose result is nobody's then; do not wait for that."""
+        self._stopped.set()
+        while self.finished():  # so that none waits for a place
+            pass
         for _ in self._threads:
             self._jobs.put(None)
 
     def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            self._done.append((job, self._make(job)))
+        while (job := self._jobs.get()) is not None and not self._stopped.is_set():
+            self._done.put((job, self._make(job)))
             self._tell()

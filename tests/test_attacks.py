@@ -21,7 +21,7 @@ from support.certificates import Certificate, make_authority, make_leaf
 from support.processes import PATIENCE_SECONDS, environment
 from support.victim import LARGE_BYTES
 
-from exporter.server import PAGES
+from exporter.server import PAGES, WORKERS
 
 SUPPORT = Path(__file__).parent / "support"
 
@@ -35,7 +35,7 @@ ATTACK_SECONDS = 7.0
 
 MIB = 2**20
 CONNECTION_BYTES = 128 * 1024  # OpenSSL's share of it is the most
-PAGES_BYTES = (PAGES + 4) * LARGE_BYTES  # those on their way, and those being made
+PAGES_BYTES = (PAGES + 2 * WORKERS) * LARGE_BYTES  # those on their way, being made, and just made
 
 
 @dataclass(frozen=True)
@@ -145,10 +145,10 @@ def test_a_scrape_does_not_notice(victim: Victim, attack: str, count: int, growt
             most_threads = max(most_threads, victim.threads())
             most_descriptors = max(most_descriptors, victim.descriptors())
             pause.wait(SCRAPE_EVERY_SECONDS)
+        p99 = sorted(took)[SCRAPES * 99 // 100 - 1]
+        assert p99 < P99_SECONDS, f"p99 {p99:.3f} s, worst {max(took):.3f} s"
         assert attacker.poll() is None, "the attack was over too early"
         written, _ = attacker.communicate(timeout=PATIENCE_SECONDS)
-    p99 = sorted(took)[SCRAPES * 99 // 100 - 1]
-    assert p99 < P99_SECONDS, f"p99 {p99:.3f} s, worst {max(took):.3f} s"
     assert threads <= most_threads <= MOST_THREADS
     assert victim.most_memory() - memory <= growth
     # It was an attack: all of them were connected at once, and those that were dropped came again.
