@@ -1,19 +1,24 @@
 """The parts put together: what `serve`, `once` and `demo` each need of them."""
 
 import logging
+import socket
 import threading
+from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from exporter.client import Client
 from exporter.clock import Clock
 from exporter.collector import P2PCollector
+from exporter.guard import OPEN, Guard
+from exporter.listen import bind, bind_all
 from exporter.localai import LocalAI
 from exporter.log import fields, origin
 from exporter.poller import Poller
+from exporter.server import CLOSE_SECONDS, Server
 from exporter.settings import Settings, Target
 from exporter.store import Store
-from exporter.web import CLOSE_SECONDS, WebServer, routes
+from exporter.web import health_routes, routes
 
 _log = logging.getLogger(__name__)
 
@@ -63,17 +68,21 @@ def make_registry(target: Target, store: Store, clock: Clock, *, process: bool, 
 
 
 class Exporter:
-    """The running program: the loop in one thread, the server in others.
+    """The running program: the loop in one thread, the servers in others.
 
     Args:
         settings: what the operator asked for.
         clock: the clocks.
+        sockets: bound ones to serve on instead of the settings' addresses.
+        guard: who may ask for the pages; the health address is open.
 
     Raises:
-        UsageError: a TLS file cannot be used, or nothing can listen on an address.
+        UsageError: a TLS file cannot be used, nothing can listen on an address, or no thread is to be had.
     """
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock, sockets: Sequence[socket.socket] | None = None, guard: Guard = OPEN
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self._store = Store()
@@ -83,10 +92,15 @@ class Exporter:
         registry = make_registry(settings.target, self._store, clock, process=settings.exporter_metrics)
         table = routes(registry, settings.telemetry_path, self.is_healthy, self.is_ready)
         self._loop = threading.Thread(target=self._run, name="poller", daemon=True)
-        self._servers: list[WebServer] = []
+        self._servers: list[Server] = []
+        if sockets is None:
+            sockets = bind_all(settings.listen_addresses, "--web.listen-address")
         try:
-            for address in settings.listen_addresses:
-                self._servers.append(WebServer(address, table))
+            self._servers.append(Server(sockets, table, guard))
+            if settings.health_address:
+                # A server of its own, so that nothing that happens to the other one keeps a probe waiting.
+                health = bind(settings.health_address, "--web.health-address")
+                self._servers.append(Server([health], health_routes(self.is_healthy, self.is_ready), name="health"))
         except BaseException:
             self._close_servers()
             raise
@@ -104,21 +118,23 @@ class Exporter:
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """Where this machine reaches the servers."""
-        return tuple(server.url for server in self._servers)
+        """Where this machine reaches the pages."""
+        return self._servers[0].urls
 
     def is_healthy(self) -> bool:
-        """Whether the loop lives and no poll is overdue; what LocalAI does makes no difference."""
+        """Whether the loop and the servers live and no poll is overdue; what LocalAI does makes no difference."""
         target = self._settings.target
         silent = self._clock.awake() - max(self._poller.beat, self._resumed_at)
-        return self._loop.is_alive() and silent <= target.poll_interval + target.poll_timeout + _HANG_SECONDS
+        begun = self._loop.ident is not None  # the servers are there first, so that an address in use polls nobody
+        lives = (self._loop.is_alive() or not begun) and all(server.lives for server in self._servers)
+        return lives and silent <= target.poll_interval + target.poll_timeout + _HANG_SECONDS
 
     def is_ready(self) -> bool:
         """Whether the first poll has ended, whatever came of it."""
         return self._store.latest() is not None
 
     def wait(self, stop: threading.Event, check_every: float = 1.0) -> bool:
-        """Wait until `stop` is set and return True, or until the loop has died or hangs and return False."""
+        """Wait until `stop` is set and return True, or until the loop or a server is not well and return False."""
         checked_at = self._clock.awake()
         while not stop.wait(check_every):
             now = self._clock.awake()

@@ -22,6 +22,7 @@ from exporter.clock import Clock
 from exporter.errors import UsageError
 from exporter.exposition import render
 from exporter.flags import LOOP_FREE, VARIABLE_PREFIX, add_flags, load_settings, unknown_variables
+from exporter.listen import systemd_sockets
 from exporter.log import configure, fields
 from exporter.settings import Settings, concerns
 from exporter.store import Store
@@ -45,7 +46,8 @@ def _serve(settings: Settings, _: argparse.Namespace) -> int:
 
 
 def _run(settings: Settings, stop: threading.Event, announce: Callable[[Exporter], None] | None = None) -> int:
-    exporter = Exporter(settings, Clock.system())
+    sockets = systemd_sockets(os.environ) if settings.systemd_socket else None
+    exporter = Exporter(settings, Clock.system(), sockets)
     try:
         if announce:
             announce(exporter)
@@ -53,7 +55,9 @@ def _run(settings: Settings, stop: threading.Event, announce: Callable[[Exporter
     finally:
         exporter.close()
     if not lives:
-        _log.error("the poll loop hangs or has died: ending, so that a supervisor starts the exporter anew")
+        _log.error(
+            "the poll loop or the server hangs or has died: ending, so that a supervisor starts the exporter anew"
+        )
         return EXIT_FAILED
     _log.info("stopped")
     return EXIT_OK
@@ -124,7 +128,7 @@ def _script(path: str | None) -> str:
 
 
 def _healthcheck(settings: Settings, _: argparse.Namespace) -> int:
-    return EXIT_OK if healthcheck.is_healthy(settings.listen_addresses[0]) else EXIT_FAILED
+    return EXIT_OK if healthcheck.is_healthy(settings.health_address or settings.listen_addresses[0]) else EXIT_FAILED
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,7 +179,22 @@ FLAGS = (
         "false",
         "Ask for the join token to show whether P2P is on and a fingerprint of its network.",
     ),
-    Flag("web.listen-address", ListenAddress.parse, ":10040", "Address to serve on.", "ADDRESS", True),
+    Flag(
+        "web.listen-address",
+        ListenAddress.parse,
+        ":10040",
+        "Address to serve on; all of them share one limit of connections.",
+        "ADDRESS",
+        True,
+    ),
+    Flag("web.systemd-socket", _switch, "false", "Serve on the sockets of systemd's .socket unit, on no address."),
+    Flag(
+        "web.health-address",
+        ListenAddress.parse,
+        "none",
+        "Address that serves the health paths alone, always in plain HTTP and without credentials.",
+        "ADDRESS",
+    ),
     Flag("web.telemetry-path", _path, "/metrics", "Path of the metrics.", "PATH"),
     Flag(
         "web.config.file",
@@ -292,6 +307,8 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str], beginnin
     }
     program = {
         "listen_addresses": values.get("web.listen-address"),
+        "systemd_socket": values.get("web.systemd-socket"),
+        "health_address": values.get("web.health-address"),
         "telemetry_path": values.get("web.telemetry-path"),
         "exporter_metrics": not values.get("web.disable-exporter-metrics", False),
         "web_config_file": values.get("web.config.file"),

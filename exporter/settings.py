@@ -187,6 +187,8 @@ class Settings:
 
     target: Target = field(default_factory=Target)
     listen_addresses: tuple[ListenAddress, ...] = (ListenAddress("", 10_040),)
+    systemd_socket: bool = False
+    health_address: ListenAddress | None = None
     telemetry_path: str = "/metrics"
     exporter_metrics: bool = True
     web_config_file: Path | None = None

@@ -40,6 +40,7 @@ VALUES = [
     ("expect.federated", "2", "expected", {"federated": 2}),
     ("expect.host", "rack1-gpu-02.lab.internal", "expected_hosts", ("rack1-gpu-02.lab.internal",)),
     ("web.listen-address", "[::1]:9100", "listen_addresses", (ListenAddress("::1", 9100),)),
+    ("web.health-address", "127.0.0.1:10041", "health_address", ListenAddress("127.0.0.1", 10041)),
     ("web.telemetry-path", "/probe/metrics", "telemetry_path", "/probe/metrics"),
     ("web.config.file", str(FILE), "web_config_file", FILE),
     ("log.level", "debug", "log_level", "debug"),
@@ -49,6 +50,7 @@ VALUES = [
 SWITCHES = [
     ("localai.tls-insecure", "tls_insecure", True),
     ("collector.token", "collect_token", True),
+    ("web.systemd-socket", "systemd_socket", True),
     ("web.disable-exporter-metrics", "exporter_metrics", False),
 ]
 
@@ -387,6 +389,8 @@ def test_a_single_poll_knows_the_flags_that_touch_it() -> None:
         "poll.interval",
         "poll.stale-after",
         "web.listen-address",
+        "web.systemd-socket",
+        "web.health-address",
         "web.telemetry-path",
         "web.config.file",
         "web.disable-exporter-metrics",

@@ -4,22 +4,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from prometheus_client import CollectorRegistry
 from support.processes import nobody, response, run, serving
+from support.web import serving as serving_table
 
 from exporter import healthcheck
 from exporter.healthcheck import is_healthy
 from exporter.settings import ListenAddress
-from exporter.web import WebServer, routes
+from exporter.web import health_routes
 
 
 @contextmanager
 def web(healthy: Callable[[], bool], host: str = "127.0.0.1") -> Iterator[int]:
-    server = WebServer(ListenAddress(host, 0), routes(CollectorRegistry(), "/metrics", healthy, lambda: True))
-    try:
-        yield int(server.url.rpartition(":")[2])
-    finally:
-        server.close()
+    with serving_table(health_routes(healthy, lambda: True), ListenAddress(host, 0)) as server:
+        yield int(server.urls[0].rpartition(":")[2])
 
 
 def port_of(url: str) -> int:
@@ -88,3 +85,10 @@ def test_the_command_ends_with_0_or_1() -> None:
         assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
     found = run("healthcheck", "--web.listen-address", address)
     assert (found.returncode, found.stdout, found.stderr) == (1, "", "")
+
+
+def test_the_command_asks_the_health_address_where_there_is_one() -> None:
+    with web(lambda: True) as port, web(lambda: False) as other:
+        words = ("--web.listen-address", f"127.0.0.1:{other}")
+        assert run("healthcheck", *words).returncode == 1
+        assert run("healthcheck", *words, "--web.health-address", f"127.0.0.1:{port}").returncode == 0

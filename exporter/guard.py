@@ -1,0 +1,44 @@
+"""Who may ask the server, and over what: what stands between its sockets and its routes."""
+
+import ssl
+from collections.abc import Mapping
+from typing import Protocol
+
+from exporter.http1 import Response
+
+
+class Guard(Protocol):
+    """Who may ask, and over what; `tls` is called for every connection, the others for every request."""
+
+    def tls(self) -> ssl.SSLContext | None:
+        """Return what the next connection is secured with, or None for plain HTTP. It must not wait."""
+
+    def authorize(self, path: str, headers: Mapping[str, str]) -> Response | None:
+        """Return None where the request may go on, or what is answered instead.
+
+        Args:
+            path: exactly the one that is looked up afterwards.
+            headers: from each name in lower case to its value.
+        """
+
+    def headers(self) -> Mapping[str, str]:
+        """Return what is added to the header of every answer."""
+
+
+class Open:
+    """Everyone, in plain HTTP."""
+
+    def tls(self) -> ssl.SSLContext | None:
+        """Return None."""
+        return None
+
+    def authorize(self, path: str, headers: Mapping[str, str]) -> Response | None:  # noqa: ARG002
+        """Return None."""
+        return None
+
+    def headers(self) -> Mapping[str, str]:
+        """Return nothing."""
+        return {}
+
+
+OPEN = Open()

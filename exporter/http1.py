@@ -1,0 +1,147 @@
+"""HTTP/1.0 and 1.1 as far as a server of pages needs it: a request's head from bytes, an answer's head to bytes; pure.
+
+What could be read in two ways is refused, never guessed: whoever stands before the server may guess the other way.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from http import HTTPStatus
+
+HEAD_BYTES = 16_384
+"""The largest head of a request; Prometheus sends about 300 bytes, a browser with its cookies a few thousand."""
+
+_HEAD_FIELDS = 64
+_TARGET_BYTES = 8_000  # what RFC 9112 asks every recipient to take at least
+
+PLAIN = "text/plain; charset=utf-8"
+
+_SERVER = "localai-p2p-exporter"
+_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_REQUEST_LINE = re.compile(rb"(%s) ([!-~]+) HTTP/([0-9])\.([0-9])" % _TOKEN)
+_FIELD = re.compile(rb"(%s):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*" % _TOKEN)
+# A proxy's form of the target; its host says nothing here.
+_ABSOLUTE = re.compile(r"(?i:https?)://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::[0-9]*)?(?=[/?]|\Z)")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a client asks.
+
+    Attributes:
+        method: `GET` or `HEAD`.
+        path: as it was sent, without the query: neither decoded nor normalised, so that it means one thing only.
+        headers: from each name in lower case to its value; of a name that came twice, both with a comma between.
+        keep_alive: whether the client wants to ask more on the same connection.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    keep_alive: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What is answered; `headers` are those beside Content-Type, Content-Length, Date, Server and Connection."""
+
+    body: bytes
+    content_type: str = PLAIN
+    status: HTTPStatus = HTTPStatus.OK
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def say(status: HTTPStatus, words: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Return an answer of one line of words."""
+    return Response(f"{words}\n".encode(), PLAIN, status, headers or {})
+
+
+class Refused(Exception):  # noqa: N818 - it is an answer, not a fault of ours
+    """A request that is not served, and what is said instead; the connection ends with it."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status)
+        self.response = response
+
+
+def _bad(words: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> Refused:
+    return Refused(say(status, words))
+
+
+def head_in(received: bytearray) -> bytes | None:
+    """Take one request's head off the beginning of what was received; None while it is not whole.
+
+    Raises:
+        Refused: it is larger than `HEAD_BYTES`.
+    """
+    while received.startswith(b"\r\n"):  # as some clients end the request before
+        del received[:2]
+    end = received.find(b"\r\n\r\n", 0, HEAD_BYTES)
+    if end >= 0:
+        head = bytes(received[:end])
+        del received[: end + 4]
+        return head
+    if len(received) >= HEAD_BYTES:
+        raise _bad("The request's header is too large.", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+    return None
+
+
+def parse(head: bytes) -> Request:
+    """Read a head, without the empty line that ends it.
+
+    Raises:
+        Refused: it is not HTTP/1, is too large, has a body, or wants anything but to read a page.
+    """
+    first, *lines = head.split(b"\r\n")
+    asked = _REQUEST_LINE.fullmatch(first)
+    if not asked:
+        raise _bad("That is no HTTP/1 request.")
+    if asked[3] != b"1":
+        raise _bad("Only HTTP/1.0 and 1.1 are spoken here.", HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
+    if asked[1] not in (b"GET", b"HEAD"):
+        raise Refused(say(HTTPStatus.METHOD_NOT_ALLOWED, "Only GET and HEAD are served.", {"Allow": "GET, HEAD"}))
+    if len(asked[2]) > _TARGET_BYTES:
+        raise _bad("The path is too long.", HTTPStatus.REQUEST_URI_TOO_LONG)
+    if len(lines) > _HEAD_FIELDS:
+        raise _bad("The request has too many headers.", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+    headers: dict[str, str] = {}
+    for line in lines:
+        match = _FIELD.fullmatch(line)
+        if not match:  # a folded line too: what it continues is read in two ways
+            raise _bad("A header of the request is none.")
+        name, value = match[1].decode().lower(), match[2].decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    if "transfer-encoding" in headers or headers.get("content-length", "0") != "0":
+        raise _bad("A request for a page has no body.")
+    wanted = {word.strip() for word in headers.get("connection", "").lower().split(",")}
+    keep_alive = "close" not in wanted and (asked[4] != b"0" or "keep-alive" in wanted)
+    return Request(asked[1].decode(), _path(asked[2].decode()), headers, keep_alive)
+
+
+def _path(target: str) -> str:
+    rest = _ABSOLUTE.sub("", target, count=1) if not target.startswith("/") else target
+    return rest.partition("?")[0] or ("/" if rest != target else "")
+
+
+def answer_head(response: Response, more: Mapping[str, str], now: float, *, keep_alive: bool) -> bytes:
+    """Write the head of an answer.
+
+    Args:
+        response: what is answered.
+        more: headers that every answer has; those of the response go first.
+        now: Unix time.
+        keep_alive: whether the connection stays.
+    """
+    lines = {
+        "Server": _SERVER,
+        "Date": formatdate(now, usegmt=True),
+        "Content-Type": response.content_type,
+        "Content-Length": str(len(response.body)),
+        "Connection": "keep-alive" if keep_alive else "close",
+        "X-Content-Type-Options": "nosniff",
+        **{name: value for name, value in more.items() if name not in response.headers},
+        **response.headers,
+    }
+    fields = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"HTTP/1.1 {response.status.value} {response.status.phrase}\r\n{fields}\r\n".encode("latin-1")

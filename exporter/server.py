@@ -1,0 +1,338 @@
+"""A bounded HTTP server that can be stopped: whatever its clients do, the next one is served. It knows no metrics.
+
+One thread does all the waiting: it accepts, shakes hands, reads requests and sends answers, on sockets that never
+block. A client that is silent, slow or half gone holds a descriptor and a few kilobytes, never a thread; only a request
+that has arrived whole goes to one of the workers. With a thread for each connection, whoever sends a byte a second, and
+connects again when it is dropped, keeps all the threads.
+"""
+
+import errno
+import logging
+import resource
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from http import HTTPStatus
+
+from exporter.connection import Connection, Gone, Stage
+from exporter.errors import UsageError
+from exporter.guard import OPEN, Guard
+from exporter.http1 import Refused, Request, Response, answer_head, say
+from exporter.listen import url
+from exporter.log import fields, origin
+from exporter.workers import Workers
+
+_log = logging.getLogger(__name__)
+
+PAGES = 16
+"""The most large answers that are on their way at once; who asks for one more waits until one has ended."""
+
+SMALL_BYTES = 262_144
+"""An answer up to this size never waits: the kernel takes it whole, and `HELD` of them are 64 MiB if it does not."""
+
+HELD = 256
+"""The most connections in all, whatever they wait for; fewer where descriptors are few."""
+
+IDLE_SECONDS = 1.0
+"""What a client that the server waits for has, before it gives way to one that waits for the server."""
+
+CLOSE_SECONDS = 1.5
+"""What an answer on the way gets when the program is told to stop: a supervisor counts two seconds."""
+
+WORKERS = 4
+"""The threads that make answers. They share one interpreter lock: more of them make no page sooner."""
+
+_BACKLOG = 128
+_ACCEPTED_AT_ONCE = 16
+_PAUSE_SECONDS = 0.1  # between two tries to accept where there is no descriptor
+
+Route = Callable[[Request], Response]
+
+
+class Server:
+    """Serves a table of routes on some sockets from threads of its own, from its making until `close`.
+
+    Args:
+        sockets: bound ones; the server closes them. They share its limits.
+        table: from each path to what answers there.
+        guard: who may ask.
+        name: of its threads.
+
+    Raises:
+        UsageError: no thread is to be had.
+    """
+
+    def __init__(
+        self, sockets: Sequence[socket.socket], table: Mapping[str, Route], guard: Guard = OPEN, name: str = "web"
+    ) -> None:
+        self._sockets = sockets
+        self._table = table
+        self._guard = guard
+        secure = guard.tls() is not None
+        self._urls = tuple(url(sock, secure=secure) for sock in sockets)
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        # Half of them stay free for the rest of the program.
+        self._held = HELD if descriptors == resource.RLIM_INFINITY else max(PAGES, min(HELD, descriptors // 2))
+        self._connections: dict[Connection, int] = {}  # to the selector's events that each is registered for
+        self._queue: deque[Connection] = deque()
+        self._large: set[Connection] = set()
+        self._listening = False
+        self._listen_from = 0.0
+        self._short = False
+        self._closing = threading.Event()
+        self._closed_to_new = threading.Event()
+        self._abandon = threading.Event()
+        self._selector = selectors.DefaultSelector()
+        self._alarm, self._bell = socket.socketpair()
+        for sock in (*sockets, self._alarm, self._bell):
+            sock.setblocking(False)
+        self._selector.register(self._bell, selectors.EVENT_READ)
+        self._workers = Workers(WORKERS, name, self._respond, self._ring)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        try:
+            for sock in sockets:
+                sock.listen(_BACKLOG)
+            self._workers.start()
+            self._thread.start()
+        except RuntimeError:
+            self._end()
+            raise UsageError("no thread is to be had: raise the limit of processes and threads") from None
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Where this machine reaches the sockets."""
+        return self._urls
+
+    @property
+    def lives(self) -> bool:
+        """Whether its threads run: they do until it is closed."""
+        return self._thread.is_alive() and self._workers.live
+
+    def stop(self) -> None:
+        """Accept no more and close what is unused; what is being answered goes on."""
+        self._closing.set()
+        self._ring()
+        self._closed_to_new.wait()
+
+    def close(self, within: float = CLOSE_SECONDS) -> None:
+        """Stop, and let what is being answered end within so many seconds."""
+        self.stop()
+        self._thread.join(within)
+        self._abandon.set()
+        self._ring()
+        self._thread.join()
+
+    def _ring(self) -> None:
+        with suppress(OSError):  # full: it rings already; closed: nobody is to be woken
+            self._alarm.send(b"!")
+
+    # The thread that waits: all that follows is its alone.
+
+    def _run(self) -> None:
+        try:
+            while not self._abandon.is_set() and (self._connections or not self._closed_to_new.is_set()):
+                self._turn()
+        except BaseException as bug:  # noqa: BLE001 - a traceback of Python's own would print the exception's text
+            _log.error("the server died", extra=fields(error=type(bug).__name__, at=origin(bug)))
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        # All of it: a probe that is refused at once says more than one that waits.
+        for connection in self._connections:
+            connection.close()
+        self._connections.clear()
+        for sock in (*self._sockets, self._alarm, self._bell):
+            sock.close()
+        self._selector.close()
+        self._closed_to_new.set()
+        self._workers.stop()
+
+    def _turn(self) -> None:
+        for key, _ in self._selector.select(self._patience(time.monotonic())):
+            if isinstance(key.data, Connection):
+                if key.data in self._connections:
+                    self._step(key.data, key.data.go_on)
+            elif key.fileobj is self._bell:
+                with suppress(BlockingIOError):
+                    self._bell.recv(4_096)
+            elif isinstance(key.fileobj, socket.socket):
+                self._accept(key.fileobj)
+        while done := self._workers.finished():
+            self._finish(*done)
+        now = time.monotonic()
+        for connection in [one for one in self._connections if one.deadline <= now]:
+            self._drop(connection)
+        self._admit(now)
+        if self._closing.is_set() and not self._closed_to_new.is_set():
+            self._close_to_new()
+        self._listen(now)
+
+    def _patience(self, now: float) -> float | None:
+        """Return for how many seconds nothing is to be done unless somebody moves."""
+        moments = [connection.deadline for connection in self._connections]
+        if self._queue:
+            moments += [one.waits_since + IDLE_SECONDS for one in self._large if one.stage is Stage.SEND]
+        if not self._listening and not self._closing.is_set():
+            moments.append(self._listen_from)
+        return max(0.0, min(moments) - now) if moments else None
+
+    def _step(self, connection: Connection, do: Callable[[float], None]) -> None:
+        """Let a connection go on, and draw the consequences."""
+        try:
+            try:
+                do(time.monotonic())
+            except Refused as refused:
+                self._send(connection, refused.response, time.monotonic())
+        except (Gone, OSError) as end:  # a client that goes away in the middle of an answer is no event
+            _log.debug("a connection ended", extra=fields(error=type(end).__name__))
+            self._drop(connection)
+        except Exception as bug:  # noqa: BLE001 - it must not take the other connections down
+            _log.error("a connection broke", extra=fields(error=type(bug).__name__, at=origin(bug)))
+            self._drop(connection)
+        else:
+            self._settle(connection)
+
+    def _settle(self, connection: Connection) -> None:
+        stage = connection.stage
+        if stage is not Stage.SEND:
+            self._large.discard(connection)
+        if stage is Stage.ANSWER:
+            self._workers.do(connection)
+        elif stage is not Stage.SEND and self._closing.is_set():
+            self._drop(connection)
+            return
+        registered = self._connections[connection]
+        if connection.wanted != registered:
+            if not registered:
+                self._selector.register(connection.sock, connection.wanted, connection)
+            elif connection.wanted:
+                self._selector.modify(connection.sock, connection.wanted, connection)
+            else:
+                self._selector.unregister(connection.sock)
+            self._connections[connection] = connection.wanted
+
+    def _finish(self, connection: Connection, response: Response) -> None:
+        if connection not in self._connections:
+            self._large.discard(connection)  # it was dropped, and its place kept while a worker was at it
+            return
+        is_large = len(response.body) > SMALL_BYTES and connection.request.method != "HEAD"
+        if is_large and connection not in self._large:
+            if self._queue or not self._has_place(time.monotonic()):
+                # The page is thrown away and made again later: small ones cannot wait for the readers of large ones.
+                self._queue.append(connection)
+                return
+            self._large.add(connection)
+        self._step(connection, partial(self._send, connection, response))
+
+    def _respond(self, connection: Connection) -> Response:
+        """Make the answer; this alone is done by the workers."""
+        request = connection.request
+        if connection.is_closed:
+            return say(HTTPStatus.REQUEST_TIMEOUT, "Too late.")
+        try:
+            response = self._guard.authorize(request.path, request.headers)
+            if response is None:
+                route = self._table.get(request.path)
+                response = route(request) if route else say(HTTPStatus.NOT_FOUND, "Not found.")
+        except BaseException as bug:  # noqa: BLE001 - one bad page must not take a thread down unsaid
+            _log.error("a page could not be made", extra=fields(error=type(bug).__name__, at=origin(bug)))
+            return say(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error.")
+        return response
+
+    def _send(self, connection: Connection, response: Response, now: float) -> None:
+        request = connection.request
+        keep_alive = request.keep_alive and not self._closing.is_set()
+        head = answer_head(response, self._guard.headers(), time.time(), keep_alive=keep_alive)
+        connection.answer(head, b"" if request.method == "HEAD" else response.body, now, keep_alive=keep_alive)
+
+    def _drop(self, connection: Connection) -> None:
+        if self._connections.pop(connection):
+            self._selector.unregister(connection.sock)
+        if connection.stage is not Stage.ANSWER:
+            self._large.discard(connection)
+        elif connection in self._queue:
+            self._queue.remove(connection)
+        connection.close()
+        self._listen_from = 0.0
+
+    def _idlest(self, among: Iterable[Connection], now: float) -> Connection | None:
+        """Return the client that was waited for longest, if that is longer than a second."""
+        idle = [one for one in among if one.stage is not Stage.ANSWER and one.waits_since + IDLE_SECONDS <= now]
+        return min(idle, key=lambda one: one.waits_since, default=None)
+
+    def _has_place(self, now: float) -> bool:
+        """Tell whether one more large answer can be made, after the idlest reader has given way to it."""
+        if len(self._large) >= PAGES and (idlest := self._idlest(self._large, now)):
+            self._drop(idlest)
+        return len(self._large) < PAGES
+
+    def _admit(self, now: float) -> None:
+        """Have the large answers that wait made, first come, first served, as far as there is room."""
+        while self._queue and self._has_place(now):
+            connection = self._queue.popleft()
+            self._large.add(connection)
+            self._workers.do(connection)
+
+    def _accept(self, listener: socket.socket) -> None:
+        for _ in range(_ACCEPTED_AT_ONCE):  # then it is the others' turn
+            now = time.monotonic()
+            is_full = len(self._connections) >= self._held
+            idlest = self._idlest(self._connections, now)
+            if is_full and idlest is None:
+                # What waits longer waits in the kernel's backlog, where it costs nothing.
+                self._listen_from = now + _PAUSE_SECONDS
+                return
+            try:
+                sock, _ = listener.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except (
+                OSError
+            ) as error:  # no descriptor, or no memory: the listener stays ready, and would be asked for ever
+                if idlest is not None:
+                    self._drop(idlest)
+                self._listen_from = now + _PAUSE_SECONDS
+                if not self._short:
+                    name = errno.errorcode.get(error.errno or 0, "unknown error")
+                    _log.warning("no connection can be accepted; they wait", extra=fields(error=name))
+                self._short = True
+                return
+            if is_full and idlest is not None:
+                self._drop(idlest)
+            self._short = False
+            try:
+                connection = Connection(sock, self._guard.tls(), now)
+            except OSError:  # gone already
+                sock.close()
+                continue
+            except Exception as bug:  # noqa: BLE001 - whatever the guard meets, the next connection may be well
+                _log.error("a connection broke", extra=fields(error=type(bug).__name__, at=origin(bug)))
+                sock.close()
+                continue
+            self._connections[connection] = 0
+            self._step(connection, connection.go_on)
+
+    def _listen(self, now: float) -> None:
+        wanted = not self._closing.is_set() and now >= self._listen_from
+        if wanted != self._listening:
+            for sock in self._sockets:
+                if wanted:
+                    self._selector.register(sock, selectors.EVENT_READ)
+                else:
+                    self._selector.unregister(sock)
+            self._listening = wanted
+
+    def _close_to_new(self) -> None:
+        self._listen(time.monotonic())
+        for sock in self._sockets:
+            sock.close()
+        for connection in tuple(self._connections):
+            if connection.stage not in (Stage.ANSWER, Stage.SEND):
+                self._drop(connection)
+        self._closed_to_new.set()

@@ -1,0 +1,50 @@
+"""A server to attack, as a process of its own: `victim.py [CERT_FILE KEY_FILE]`; ends when its standard input does."""
+
+import ssl
+import sys
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from exporter.guard import Open
+from exporter.http1 import Response
+from exporter.listen import bind
+from exporter.server import Server
+from exporter.settings import ListenAddress
+from exporter.web import routes
+
+LARGE_BYTES = 8 * 2**20
+"""The size of `/large`: twice what Linux' buffers take of it by default."""
+
+
+class Secured(Open):
+    """Everyone, over TLS."""
+
+    def __init__(self, cert_file: str, key_file: str) -> None:
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(cert_file, key_file)
+
+    def tls(self) -> ssl.SSLContext:
+        return self._context
+
+    def headers(self) -> Mapping[str, str]:
+        return {}
+
+
+def main(files: list[str]) -> None:
+    registry = CollectorRegistry()
+    gauge = Gauge("localai_p2p_node_online", "A cluster of 100 nodes.", ["id"], registry=registry)
+    for number in range(100):
+        gauge.labels(f"node-{number}").set(1)
+    table = dict(routes(registry, "/metrics", lambda: True, lambda: True))
+    table["/large"] = lambda _: Response(bytes(LARGE_BYTES))  # made for each who asks, as a page of metrics is
+    guard = Secured(*files) if files else Open()
+    server = Server([bind(ListenAddress("127.0.0.1", 0), "--web.listen-address")], table, guard)
+    sys.stdout.write(f"{server.urls[0]}\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+    server.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
