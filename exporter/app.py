@@ -4,6 +4,7 @@ import logging
 import socket
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
@@ -67,6 +68,16 @@ def make_registry(target: Target, store: Store, clock: Clock, *, process: bool, 
     return registry
 
 
+def _guard(web_config_file: Path | None, clock: Clock) -> Guard:
+    if web_config_file is None:
+        return OPEN
+    # Imported here, so that who serves to everyone in plain HTTP loads neither bcrypt nor YAML.
+    from exporter.gate import Gate  # noqa: PLC0415
+    from exporter.webguard import WebGuard  # noqa: PLC0415
+
+    return Gate(WebGuard(web_config_file, clock.monotonic))
+
+
 class Exporter:
     """The running program: the loop in one thread, the servers in others.
 
@@ -74,15 +85,13 @@ class Exporter:
         settings: what the operator asked for.
         clock: the clocks.
         sockets: bound ones to serve on instead of the settings' addresses.
-        guard: who may ask for the pages; the health address is open.
 
     Raises:
-        UsageError: a TLS file cannot be used, nothing can listen on an address, or no thread is to be had.
+        UsageError: a TLS file or the web configuration cannot be used, nothing can listen on an address, or no thread
+            is to be had.
     """
 
-    def __init__(
-        self, settings: Settings, clock: Clock, sockets: Sequence[socket.socket] | None = None, guard: Guard = OPEN
-    ) -> None:
+    def __init__(self, settings: Settings, clock: Clock, sockets: Sequence[socket.socket] | None = None) -> None:
         self._settings = settings
         self._clock = clock
         self._store = Store()
@@ -93,6 +102,7 @@ class Exporter:
         table = routes(registry, settings.telemetry_path, self.is_healthy, self.is_ready)
         self._loop = threading.Thread(target=self._run, name="poller", daemon=True)
         self._servers: list[Server] = []
+        guard = _guard(settings.web_config_file, clock)
         if sockets is None:
             sockets = bind_all(settings.listen_addresses, "--web.listen-address")
         try:

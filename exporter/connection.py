@@ -5,6 +5,7 @@ import socket
 import ssl
 import struct
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum, auto
 
@@ -52,6 +53,7 @@ class Connection:
     Args:
         sock: as it was accepted.
         context: TLS, or None for plain HTTP.
+        admits: whether a client may stay whose TLS handshake is done.
         now: monotonic seconds, as every `now` here.
 
     Attributes:
@@ -63,12 +65,15 @@ class Connection:
         request: the newest that arrived whole; where none could be read, one that asks for no more.
     """
 
-    def __init__(self, sock: socket.socket, context: ssl.SSLContext | None, now: float) -> None:
+    def __init__(
+        self, sock: socket.socket, context: ssl.SSLContext | None, admits: Callable[[ssl.SSLSocket], bool], now: float
+    ) -> None:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = (
             sock if context is None else context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         )
+        self._admits = admits
         self.stage = Stage.REQUEST if context is None else Stage.HANDSHAKE
         self.wanted = selectors.EVENT_READ
         self.waits_since = now
@@ -131,6 +136,8 @@ class Connection:
     def _shake_hands(self) -> None:
         if isinstance(self.sock, ssl.SSLSocket):
             self.sock.do_handshake()
+            if not self._admits(self.sock):
+                raise Gone
         self.stage = Stage.REQUEST
 
     def _read_request(self, now: float) -> None:

@@ -307,7 +307,7 @@ class Server:
                 self._drop(idlest)
             self._short = False
             try:
-                connection = Connection(sock, self._guard.tls(), now)
+                connection = Connection(sock, self._guard.tls(), self._guard.admits, now)
             except OSError:  # gone already
                 sock.close()
                 continue
