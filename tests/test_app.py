@@ -1,9 +1,13 @@
 """The running program as one piece: its loop, its servers, and how it says that they live."""
 
+import socket
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from http import HTTPStatus
 
 import pytest
 from support.clocks import FakeClock
@@ -11,7 +15,10 @@ from support.clocks import FakeClock
 from exporter.app import Exporter
 from exporter.clock import Clock
 from exporter.errors import UsageError
+from exporter.guard import Open
+from exporter.http1 import Response, say
 from exporter.poller import Poller
+from exporter.server import Server
 from exporter.settings import ListenAddress, Settings, Target
 from exporter.simulator import Simulator
 
@@ -62,6 +69,66 @@ def test_an_address_that_is_taken_closes_the_others(settings: Settings) -> None:
         assert servers() == before
     finally:
         exporter.close()
+
+
+@pytest.fixture
+def probed(settings: Settings) -> Iterator[tuple[Exporter, str]]:
+    """An exporter with a health address, and its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = ListenAddress("127.0.0.1", free.getsockname()[1])
+    exporter = Exporter(replace(settings, health_address=address), Clock.system())
+    yield exporter, f"http://{address}"
+    exporter.close()
+
+
+def test_the_health_address_serves_the_health_paths_alone(probed: tuple[Exporter, str]) -> None:
+    exporter, url = probed
+    assert url not in exporter.urls
+    assert status(f"{url}/-/healthy") == 200
+    assert status(f"{url}/-/ready") in (200, 503)
+    assert [status(url + path) for path in ("/", "/metrics")] == [404, 404]
+
+
+def test_the_health_address_is_open_where_the_other_is_not(settings: Settings) -> None:
+    class Closed(Open):
+        def authorize(self, path: str, headers: Mapping[str, str]) -> Response | None:  # noqa: ARG002
+            return say(HTTPStatus.UNAUTHORIZED, "No.")
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = ListenAddress("127.0.0.1", free.getsockname()[1])
+    exporter = Exporter(replace(settings, health_address=address), Clock.system(), guard=Closed())
+    try:
+        assert [status(f"{url}/-/healthy") for url in exporter.urls] == [401, 401]
+        assert status(f"http://{address}/-/healthy") == 200
+    finally:
+        exporter.close()
+
+
+def test_a_health_address_that_is_taken_closes_the_others(settings: Settings) -> None:
+    before = servers()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = ListenAddress("127.0.0.1", taken.getsockname()[1])
+        with pytest.raises(UsageError) as caught:
+            Exporter(replace(settings, health_address=address), Clock.system())
+    assert str(caught.value) == f"--web.health-address {address}: nothing can listen there (EADDRINUSE)"
+    assert servers() == before
+
+
+def test_a_server_that_dies_is_noticed(probed: tuple[Exporter, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    exporter, url = probed
+    (dying, *_) = exporter.urls
+    lives = Server._turn  # noqa: SLF001 - what would have to break for it
+
+    def turn(server: Server) -> None:
+        if dying in server.urls:
+            raise RuntimeError
+        lives(server)
+
+    monkeypatch.setattr(Server, "_turn", turn)
+    with suppress(OSError):  # it wakes the thread, and may be the last that it answers
+        status(f"{dying}/metrics")
+    assert exporter.wait(threading.Event(), check_every=0.01) is False
+    assert status(f"{url}/-/healthy") == 503
 
 
 class TestHealth:

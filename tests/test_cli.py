@@ -346,6 +346,19 @@ def test_serve_ends_in_time(localai: Callable[[], AbstractContextManager[str]], 
         assert "msg=stopped" in stopped(served, number)
 
 
+def test_clients_that_wait_do_not_hold_the_end_up(cluster_url: str) -> None:
+    with serving("--localai.url", cluster_url) as served:
+        host, _, port = served.url.removeprefix("http://").partition(":")
+        idle = [socket.create_connection((host, int(port)), 5) for _ in range(20)]
+        for sock in idle[:10]:
+            sock.sendall(b"GET /-/healthy HTTP/1.1\r\n\r\n")
+            assert sock.recv(12) == b"HTTP/1.1 200"
+        idle[10].sendall(b"GET /")
+        assert "msg=stopped" in stopped(served)
+        for sock in idle:
+            sock.close()
+
+
 def test_serve_handles_both_signals_itself(cluster_url: str) -> None:
     # A process with the id 1 ignores a signal that it has no handler of its own for.
     with serving("--localai.url", cluster_url) as served:
