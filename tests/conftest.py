@@ -1,6 +1,7 @@
 """What holds for the whole suite."""
 
 import os
+import socket
 from collections.abc import Generator
 
 import pytest
@@ -12,11 +13,26 @@ settings.register_profile("long", deadline=None, max_examples=2_000, print_blob=
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests whose examples hypothesis generates, so that more of them can be asked for."""
+def _has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests whose examples hypothesis generates; leave out those of IPv6 where the machine has none.
+
+    They are left out, not skipped: no install would bring it.
+    """
     for item in items:
         if is_hypothesis_test(getattr(item, "function", None)):
             item.add_marker("generated")
+    if not _has_ipv6():
+        without = [item for item in items if item.get_closest_marker("ipv6")]
+        config.hook.pytest_deselected(items=without)
+        items[:] = [item for item in items if item not in without]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,19 +4,18 @@ import socket
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from http import HTTPStatus
+from pathlib import Path
 
+import bcrypt
 import pytest
 from support.clocks import FakeClock
 
 from exporter.app import Exporter
 from exporter.clock import Clock
 from exporter.errors import UsageError
-from exporter.guard import Open
-from exporter.http1 import Response, say
 from exporter.poller import Poller
 from exporter.server import Server
 from exporter.settings import ListenAddress, Settings, Target
@@ -89,16 +88,14 @@ def test_the_health_address_serves_the_health_paths_alone(probed: tuple[Exporter
     assert [status(url + path) for path in ("/", "/metrics")] == [404, 404]
 
 
-def test_the_health_address_is_open_where_the_other_is_not(settings: Settings) -> None:
-    class Closed(Open):
-        def authorize(self, path: str, headers: Mapping[str, str]) -> Response | None:  # noqa: ARG002
-            return say(HTTPStatus.UNAUTHORIZED, "No.")
-
+def test_the_health_address_is_open_where_the_other_is_not(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "web.yml"
+    file.write_text(f"basic_auth_users: {{alice: {bcrypt.hashpw(b'secret', bcrypt.gensalt(4)).decode()}}}\n")
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = ListenAddress("127.0.0.1", free.getsockname()[1])
-    exporter = Exporter(replace(settings, health_address=address), Clock.system(), guard=Closed())
+    exporter = Exporter(replace(settings, health_address=address, web_config_file=file), Clock.system())
     try:
-        assert [status(f"{url}/-/healthy") for url in exporter.urls] == [401, 401]
+        assert [status(f"{url}/metrics") for url in exporter.urls] == [401, 401]
         assert status(f"http://{address}/-/healthy") == 200
     finally:
         exporter.close()

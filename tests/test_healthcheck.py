@@ -30,7 +30,7 @@ def test_says_what_the_exporter_says_of_itself(host: str, healthy: bool) -> None
         assert is_healthy(ListenAddress(host, port)) is healthy
 
 
-@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.ipv6
 @pytest.mark.parametrize("host", ["::1", "::"])
 def test_reaches_an_exporter_on_ipv6(host: str) -> None:
     with web(lambda: True, host) as port:

@@ -33,13 +33,6 @@ os.execv(sys.argv[2], sys.argv[2:])
 SERVE = command("serve", "--web.systemd-socket")
 
 
-def need_ipv6() -> None:
-    try:
-        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
-    except OSError:
-        pytest.skip("this host has no IPv6 loopback")
-
-
 def reached(host: str, port: int) -> bool:
     try:
         socket.create_connection((host, port), 5).close()
@@ -49,6 +42,7 @@ def reached(host: str, port: int) -> bool:
 
 
 class TestAddress:
+    @pytest.mark.ipv6
     @pytest.mark.parametrize(
         ("text", "begins", "families"),
         [
@@ -60,7 +54,6 @@ class TestAddress:
         ],
     )
     def test_is_listened_on(self, text: str, begins: str, families: tuple[str, ...]) -> None:
-        need_ipv6()
         with closing(bind(ListenAddress.parse(text), FLAG)) as sock:
             assert url(sock, secure=False).startswith(begins)
             assert url(sock, secure=True).startswith(begins.replace("http", "https"))

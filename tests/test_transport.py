@@ -133,9 +133,8 @@ class TestNumericAddresses:
         assert Resolver(lookup).resolve(host, 80, 0) == [address(80)]
         assert seen == [(host, socket.AI_NUMERICHOST, True)]
 
+    @pytest.mark.ipv6
     def test_of_ipv6_are_asked(self) -> None:
-        if not _has_ipv6():
-            pytest.skip("this host has no IPv6 loopback")
         with RawServer(answering(ok(b"{}")), family=socket.AF_INET6) as server, asking(server.url) as client:
             assert body(client) == b"{}"
         assert f"Host: [::1]:{server.port}".encode() in server.requests[0]
@@ -554,14 +553,6 @@ class TestProxy:
             asking("https://localai.test", proxy_url=proxy.url, **trusting(pki)) as client,
         ):
             assert refusal(client).reason == Reason.TLS
-
-
-def _has_ipv6() -> bool:
-    try:
-        with socket.create_server(("::1", 0), family=socket.AF_INET6):
-            return True
-    except OSError:
-        return False
 
 
 def _wait_until_no_thread_is_named(name: str) -> None:

@@ -218,7 +218,7 @@ def serving(
         watchdog.start()
         try:
             served = Served(process, "")
-            found = re.search(r"urls?\"?[=:] ?\"?(http://[^\s\",]+)", served.log_until("serving"))
+            found = re.search(r"urls?\"?[=:] ?\"?(https?://[^\s\",]+)", served.log_until("serving"))
             assert found, served.lines
             served.url = found[1]
             yield served
