@@ -16,14 +16,14 @@ A key that nobody knows is never an error. A bad entry costs itself only; a bad 
 import hashlib
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from exporter.errors import PollError, Reason
 from exporter.labels import label
 from exporter.model import FEDERATED, LLAMA_CPP, MLX, ClockReading, Kind, Node, RoleCounts, Snapshot, Source
-from exporter.strictjson import parse_object
+from exporter.strictjson import Path, parse_object
 from exporter.timestamps import parse_timestamp
 
 ONLINE_WITHIN_SECONDS = 40.0
@@ -122,25 +122,41 @@ def _node(entry: Any, kind: Kind, keys: _Spelling, now: float) -> Node:
     )
 
 
-def _nodes(value: Mapping[str, Any], key: str, kind: Kind, keys: _Spelling, *, now: float, where: str) -> NodeList:
-    """Read the list under `key`; null is an empty one, as Go writes a nil slice."""
-    if key not in value or not isinstance(value[key], list | None):
-        _shape(f"{where} has no list {key!r}")
-    nodes: dict[str, Node] = {}
-    invalid = duplicate = 0
-    for entry in value[key] or ():
+class _Gathering:
+    """One list while it is read, entry by entry.
+
+    Attributes:
+        began: whether there was an entry.
+    """
+
+    def __init__(self, kind: Kind, keys: _Spelling, now: float) -> None:
+        self._kind = kind
+        self._keys = keys
+        self._now = now
+        self._nodes: dict[str, Node] = {}
+        self._invalid = self._duplicate = 0
+        self.began = False
+
+    def take(self, entry: Any) -> None:
+        """Read one entry."""
+        self.began = True
         try:
-            node = _node(entry, kind, keys, now)
+            node = _node(entry, self._kind, self._keys, self._now)
         except TypeError:
-            invalid += 1
-            continue
-        first = nodes.setdefault(node.id, node)
+            self._invalid += 1
+            return
+        first = self._nodes.setdefault(node.id, node)
         if first is not node:
-            duplicate += 1
+            self._duplicate += 1
             # The same node listed twice is as alive as its livelier entry says.
             if (node.online, node.last_seen or 0.0) > (first.online, first.last_seen or 0.0):
-                nodes[node.id] = node
-    return NodeList(tuple(nodes.values()), invalid, duplicate)
+                self._nodes[node.id] = node
+
+    def under(self, key: str, value: Mapping[str, Any], where: str) -> NodeList:
+        """Return what was read, where there was a list under `key`; null is an empty one, as Go writes a nil slice."""
+        if key not in value or not isinstance(value[key], list | None):
+            _shape(f"{where} has no list {key!r}")
+        return NodeList(tuple(self._nodes.values()), self._invalid, self._duplicate)
 
 
 def workers(body: bytes, now: float) -> Workers:
@@ -154,10 +170,20 @@ def workers(body: bytes, now: float) -> Workers:
         PollError: `NOT_JSON` or `SHAPE`.
     """
     where = "/api/p2p/workers"
-    value = parse_object(body, where)
+    gathered = {kind: _Gathering(kind, _LISTS, now) for kind in (LLAMA_CPP, MLX)}
+    only = _Gathering(LLAMA_CPP, _LISTS, now)
+
+    def take(entry: Any) -> None:
+        # In generation 3 this list repeats llama_cpp.nodes, which LocalAI writes before it.
+        if not gathered[LLAMA_CPP].began:
+            only.take(entry)
+
+    takers: dict[Path, Callable[[Any], None]] = {
+        (kind.backend, "nodes"): gathering.take for kind, gathering in gathered.items()
+    }
+    value = parse_object(body, where, {**takers, ("nodes",): take})
     if "llama_cpp" not in value and "mlx" not in value:
-        only = {LLAMA_CPP: _nodes(value, "nodes", LLAMA_CPP, _LISTS, now=now, where=where)}
-        return Workers("2", only, _unknown_lists(value, "nodes"))
+        return Workers("2", {LLAMA_CPP: only.under("nodes", value, where)}, _unknown_lists(value, "nodes"))
     if not isinstance(value.get("nodes", []), list | None):
         # It repeats llama_cpp.nodes for older readers. It is not read, but it tells whether we understand the rest.
         _shape(f"{where} has no list 'nodes'")
@@ -166,16 +192,16 @@ def workers(body: bytes, now: float) -> Workers:
         backend = value.get(kind.backend)
         if not isinstance(backend, dict):
             _shape(f"{where} has no object {kind.backend!r}")
-        lists[kind] = _nodes(backend, "nodes", kind, _LISTS, now=now, where=where)
+        lists[kind] = gathered[kind].under("nodes", backend, where)
     return Workers("3", lists, _unknown_lists(value, "nodes", *(kind.backend for kind in lists)))
 
 
 def federation(body: bytes, now: float) -> NodeList:
     """Read `/api/p2p/federation`; arguments and errors as for `workers`."""
     where = "/api/p2p/federation"
-    value = parse_object(body, where)
-    found = _nodes(value, "nodes", FEDERATED, _LISTS, now=now, where=where)
-    return replace(found, unknown_lists=_unknown_lists(value, "nodes"))
+    gathered = _Gathering(FEDERATED, _LISTS, now)
+    value = parse_object(body, where, {("nodes",): gathered.take})
+    return replace(gathered.under("nodes", value, where), unknown_lists=_unknown_lists(value, "nodes"))
 
 
 def _unknown_lists(value: Mapping[str, Any], *known: str) -> tuple[str, ...]:
@@ -257,10 +283,11 @@ def p2p_snapshot(body: bytes, now: float, clock: ClockReading) -> Snapshot:
         PollError: `NOT_JSON` or `SHAPE`.
     """
     where = "/api/p2p"
-    value = parse_object(body, where)
+    gathered = {key: _Gathering(kind, _P2P, now) for keys in _P2P_KEYS.values() for kind, key in keys.items()}
+    value = parse_object(body, where, {(key,): gathering.take for key, gathering in gathered.items()})
     generation = "3" if "llama_cpp_nodes" in value or "mlx_nodes" in value else "1-2"
     keys = _P2P_KEYS[generation]
-    by_kind = {kind: _nodes(value, key, kind, _P2P, now=now, where=where) for kind, key in keys.items()}
+    by_kind = {kind: gathered[key].under(key, value, where) for kind, key in keys.items()}
     return Snapshot(
         source=Source.P2P,
         generation=generation,
