@@ -22,8 +22,8 @@ from support.judges import pages_that_promtool_refuses
 from support.watching import LONG, Polled, complaints_of_fault, complaints_of_page, complaints_of_recovery, watching
 
 POLLS = 40_000
-DEADLINE = 0.25
-"""Of a poll, in seconds: a loopback needs a hundredth of it, and a stall lasts all of it."""
+DEADLINE = 0.5
+"""Of a poll, in seconds: a loopback needs a fiftieth of it, and a stall lasts all of it."""
 
 GROWTH_BYTES = 16 * 2**20
 """The most that the process may grow by after its first round: what an allocator keeps, and far below a leak."""
@@ -107,6 +107,7 @@ def campaign(polls: int, deadline: float = DEADLINE, say: Callable[[str], None] 
     report = Report()
     pages: list[tuple[str, Row]] = []
     steady: tuple[int, int, int] | None = None
+    said = 0
 
     def judge() -> None:
         by_page = dict(pages)
@@ -138,6 +139,9 @@ def campaign(polls: int, deadline: float = DEADLINE, say: Callable[[str], None] 
             if len(pages) >= _PAGES_AT_ONCE:
                 judge()
                 say(f"{2 * number + 2} polls, {len(report.complaints)} complaints, {row.rss_after / 2**20:.1f} MiB")
+                for complaint in report.complaints[said:]:
+                    say(f"  {complaint}")
+                said = len(report.complaints)
         judge()
         if steady is not None:
             gc.collect()

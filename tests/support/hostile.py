@@ -349,22 +349,24 @@ def _faults_of_json() -> Iterator[Fault]:
 
     for path, place in _list_places():
         for wrong in ("two", 2, {"a": 1}, True):
-            name = f"no-list-{type(wrong).__name__}-{place}"
+            name = f"{type(wrong).__name__}-for-{place}-of-{path}"
             yield Fault("list-of-another-type", name, _instead_of_list(place, wrong), shape, (path,))
-        yield Fault("list-missing", f"list-missing-{place}", _instead_of_list(place, ...), shape, (path,))
-        yield Fault("list-null", f"list-null-{place}", _instead_of_list(place, None), None, (path,), whole=False)
+        yield Fault("list-missing", f"no-{place}-of-{path}", _instead_of_list(place, ...), shape, (path,))
+        yield Fault(
+            "list-null", f"null-for-{place}-of-{path}", _instead_of_list(place, None), None, (path,), whole=False
+        )
     for path in (*READ, VERSION, WELL_KNOWN):
-        yield Fault("list-of-another-type", f"no-object-{path}", _body(b'["x", 1]'), shape, (path,))
+        yield Fault("list-of-another-type", f"no-object-of-{path}", _body(b'["x", 1]'), shape, (path,))
 
     bad: list[Any] = [None, 7, "gpu", [], {}, {"id": None, "ID": None}, {"id": "x", "ID": "x", "name": 7, "Name": 7}]
     yield Fault("bad-element", "bad-element", _every_list(lambda nodes: [*bad, *nodes, *bad]), None, LISTING)
     yield Fault("bad-element", "bad-element-online", _every_entry(isOnline="yes"), None, LISTING)
 
-    for name, seen in LAST_SEEN.items():
-        yield Fault("last-seen", f"last-seen-{name}", _every_entry(lastSeen=seen), None, LISTING)
-    for name, text in TEXTS.items():
+    for row, value in LAST_SEEN:
+        yield Fault(row, f"last-seen-{value}", _every_entry(lastSeen=value), None, LISTING)
+    for row, text in TEXTS:
         odd = _every_entry(id=text, name=text, serviceID=text)
-        yield Fault("text", f"text-{name}", odd, None, LISTING)
+        yield Fault(row, f"text-{text[:12]!a}", odd, None, LISTING)
     yield Fault("duplicate-ids", "duplicate-ids", _every_list(lambda nodes: nodes * 3), None, LISTING)
     yield Fault("id-in-two-roles", "id-in-two-roles", _every_entry(id="twin"), None, LISTING)
     yield Fault("changing-ids", "changing-ids", _new_ids, None, LISTING, whole=False)
@@ -380,33 +382,34 @@ STATUSES = {
     503: Reason.HTTP_STATUS,
 }
 
-LAST_SEEN = {
-    "empty": "",
-    "integer": 1_800_000_000,
-    "feb-30": "2026-02-30T00:00:00Z",
-    "second-60": "2026-11-22T23:59:60Z",
-    "year-10000": "10000-01-01T00:00:00Z",
-    "naive": "2026-11-22T12:00:00",
-    "lower-z": "2026-11-22T12:00:00z",
-    "nine-digits": "2026-11-22T12:00:00.123456789Z",
-    "offset": "2026-11-22T14:00:00+02:00",
-    "negative-offset": "2026-11-22T06:30:00-05:30",
-    "zero-time": "0001-01-01T00:00:00Z",
-    "year-9999": "9999-12-31T23:59:59Z",
-    "null": None,
-    "list": [1],
-}
+LAST_SEEN = (
+    ("last-seen-empty", ""),
+    ("last-seen-integer", 1_800_000_000),
+    ("last-seen-integer", None),
+    ("last-seen-integer", [1]),
+    ("last-seen-feb-30", "2026-02-30T00:00:00Z"),
+    ("last-seen-second-60", "2026-11-22T23:59:60Z"),
+    ("last-seen-year-10000", "10000-01-01T00:00:00Z"),
+    ("last-seen-naive", "2026-11-22T12:00:00"),
+    ("last-seen-lower-z", "2026-11-22T12:00:00z"),
+    ("last-seen-nine-digits", "2026-11-22T12:00:00.123456789Z"),
+    ("last-seen-offset", "2026-11-22T14:00:00+02:00"),
+    ("last-seen-offset", "2026-11-22T06:30:00-05:30"),
+    ("last-seen-zero-time", "0001-01-01T00:00:00Z"),
+    ("last-seen-year-9999", "9999-12-31T23:59:59Z"),
+)
 
-TEXTS = {
-    "quotes": 'a"b\\"c',
-    "newline": "a\nb\r\nc\\n",
-    "nul": "a\0b",
-    "surrogate": "a\ud800b",
-    "bidi": "a\u202egpu\u2066\u200f",
-    "long": "x" * 10_000,
-    "empty": "",
-    "separator": '{a="b",c="d"} 1\n# TYPE x gauge',
-}
+TEXTS = (
+    ("text-quotes", 'a"b\\"c'),
+    ("text-quotes", '{a="b",c="d"} 1'),
+    ("text-newline", "a\nb\r\nc\\n"),
+    ("text-newline", "\n# TYPE x gauge\n"),
+    ("text-nul", "a\0b"),
+    ("text-surrogate", "a\ud800b"),
+    ("text-bidi", "a\u202egpu\u2066\u200f"),
+    ("text-long", "x" * 10_000),
+    ("text-empty", ""),
+)
 
 FAULTS = (*_faults_of_http(), *_faults_of_json())
 CELLS = tuple((fault, path) for fault in FAULTS for path in fault.paths)
