@@ -15,7 +15,7 @@ ROWS: Mapping[str, str] = {
     "endless-100": "100 Continue without end: timeout at the deadline",
     "stall": "an answer that stops in the middle: timeout at the deadline",
     "no-reply": "a connection that is taken and never answered: timeout at the deadline",
-    "dns-slow": "a lookup that hangs: dns at the deadline, and while it is busy; one daemon thread, one lookup at a time",
+    "dns-slow": "a lookup that hangs: dns at the deadline, and while it is busy; one daemon thread, one lookup",
     "dns-failing": "a lookup that fails: dns",
     # Size
     "json-500-mb": "500 MB of JSON: too_large",

@@ -39,15 +39,15 @@ _NUMBERS = itertools.count()
 
 def good_answers(now: float) -> Answers:
     """What LocalAI v4 says at `now`, in Unix seconds; bytes for what is no JSON."""
-    seen = datetime.fromtimestamp(now, UTC).isoformat().replace("+00:00", "Z")
-    workers = [entry("gpu-01-a", seen=seen), entry("gpu-02-b", seen=seen, online=False)]
+    seen, gone = (datetime.fromtimestamp(one, UTC).isoformat().replace("+00:00", "Z") for one in (now, now - 600))
+    workers = [entry("gpu-01-a", seen=seen), entry("gpu-02-b", seen=gone, online=False)]
     macs, gates = [entry("mac-01-c", seen=seen)], [entry("gate-01-d", seen=seen, tunnelAddress="")]
     return {
         WORKERS: {"llama_cpp": {"nodes": workers}, "mlx": {"nodes": macs}, "nodes": workers},
         FEDERATION: {"nodes": gates},
         STATS: stats(llama_cpp_workers=(2, 1), mlx_workers=(1, 1), federated=(1, 1)),
         P2P: {
-            "llama_cpp_nodes": [p2p_entry("gpu-01-a", seen=seen), p2p_entry("gpu-02-b")],
+            "llama_cpp_nodes": [p2p_entry("gpu-01-a", seen=seen), p2p_entry("gpu-02-b", seen=gone)],
             "mlx_nodes": [p2p_entry("mac-01-c", seen=seen)],
             "federated_nodes": [p2p_entry("gate-01-d", seen=seen)],
         },
