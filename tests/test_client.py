@@ -106,6 +106,7 @@ class TestRequest:
             answers.get(f"http://localai.test{path}", body=b"[]")
             assert body(client, "/workers") == b"[]"
 
+    @pytest.mark.fault("environment")
     @pytest.mark.parametrize("key", [True, False], ids=["with a key", "without a key"])
     def test_takes_nothing_from_the_environment(
         self, key: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -127,6 +128,7 @@ class TestRequest:
         assert headers(request).get("Authorization") == (f"Bearer {CANARY}" if key else None)
         assert request.startswith(b"GET /api/p2p HTTP/1.1\r\n")
 
+    @pytest.mark.fault("cookies")
     def test_sends_no_cookie_back(self) -> None:
         answer = ok(b"{}", "Set-Cookie: session=abc; Path=/", "Set-Cookie: other=1; Domain=127.0.0.1")
         with RawServer(keeping_alive(answer, answer)) as server, asking(server.url) as client:
@@ -180,6 +182,7 @@ class TestStatus:
         assert str(status) in error.detail
         assert len(server.requests) == 1
 
+    @pytest.mark.fault("redirect", "redirect-loop", "redirect-elsewhere", "redirect-file")
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
     @pytest.mark.parametrize(
         "location",
@@ -195,6 +198,7 @@ class TestStatus:
             assert refusal(client).reason == Reason.REDIRECT
         assert len(server.requests) == 1
 
+    @pytest.mark.fault("gzip-bomb-302")
     @pytest.mark.parametrize("status", [302, 401, 404, 500])
     def test_the_body_of_a_refusal_is_not_read(self, status: int) -> None:
         sent = 0
@@ -222,20 +226,38 @@ class TestDeadline:
     @pytest.mark.parametrize(
         "script",
         [
-            pytest.param(silent, id="no reply"),
+            pytest.param(silent, id="no reply", marks=pytest.mark.fault("no-reply")),
             pytest.param(dripping(b"", b"HTTP/1.1 200 OK" + b" " * 100), id="status line drips"),
-            pytest.param(dripping(b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n"), id="headers drip"),
+            pytest.param(
+                dripping(b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n"),
+                id="headers drip",
+                marks=pytest.mark.fault("drip-header"),
+            ),
             pytest.param(scripted(b"HTTP/1.1 200 OK\r\nContent-Le"), id="stall in the header"),
-            pytest.param(dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n", b"1"), id="body drips"),
+            pytest.param(
+                dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n", b"1"),
+                id="body drips",
+                marks=pytest.mark.fault("drip-body"),
+            ),
             pytest.param(dripping(b"HTTP/1.1 200 OK\r\n\r\n", b"1"), id="body without a length drips"),
-            pytest.param(scripted(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{"), id="stall in the body"),
+            pytest.param(
+                scripted(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{"),
+                id="stall in the body",
+                marks=pytest.mark.fault("stall"),
+            ),
             pytest.param(scripted(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"), id="stall before the body"),
-            pytest.param(dripping(chunked()[:-5], b"1\r\n1\r\n"), id="chunks drip"),
+            pytest.param(
+                dripping(chunked()[:-5], b"1\r\n1\r\n"), id="chunks drip", marks=pytest.mark.fault("drip-chunk")
+            ),
             pytest.param(dripping(chunked()[:-5], b"0"), id="chunk length drips"),
             pytest.param(dripping(chunked(b"{}")[:-2], b"X-A: b\r\n"), id="trailers drip"),
             pytest.param(scripted(chunked(b"{}")[:-5]), id="stall between chunks"),
             pytest.param(dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), id="100 Continue drips"),
-            pytest.param(scripted(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 64), id="100 Continue without end"),
+            pytest.param(
+                scripted(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 64),
+                id="100 Continue without end",
+                marks=pytest.mark.fault("endless-100"),
+            ),
         ],
     )
     def test_is_kept(self, script: Script) -> None:
@@ -259,6 +281,7 @@ class TestSize:
         [LIMIT + 1, 500 * MEBIBYTE, 10**18, "9" * 5_000, f"0{LIMIT + 1}"],
         ids=["one more", "500 MB", "exabyte", "5,000 digits", "leading zero"],
     )
+    @pytest.mark.fault("length-over-cap", "json-500-mb")
     def test_a_length_over_the_cap_is_refused_before_the_body(self, length: int | str) -> None:
         script = scripted(f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n".encode())
         with RawServer(script) as server, asking(server.url, max_response_bytes=LIMIT) as client:
@@ -309,6 +332,7 @@ class TestSize:
             pytest.param(scripted(chunked(b"{}")[:-2], b"X: y\r\n" * 9_999), Reason.TOO_LARGE, id="trailers"),
         ],
     )
+    @pytest.mark.fault("json-500-mb")
     def test_no_flood_fills_the_memory(self, script: Script, reason: Reason) -> None:
         limit = MEBIBYTE
         with RawServer(script) as server, asking(server.url, max_response_bytes=limit) as client:
@@ -321,12 +345,14 @@ class TestSize:
         assert error.reason == reason
         assert peak < 2 * limit + MEBIBYTE
 
+    @pytest.mark.fault("length-bigger")
     @pytest.mark.parametrize("length", ["10", "3"])
     def test_fewer_bytes_than_said(self, length: str) -> None:
         answer = f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{{}}".encode()
         with RawServer(answering(answer)) as server, asking(server.url) as client:
             assert refusal(client).reason == Reason.PROTOCOL
 
+    @pytest.mark.fault("length-smaller")
     def test_more_bytes_than_said_are_not_taken_and_never_begin_the_next_answer(self) -> None:
         first = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}" + ok(b"smuggled")
         with (
@@ -353,6 +379,7 @@ class TestSize:
             "Content-Length: 2\r\nContent-Length: 2",
         ],
     )
+    @pytest.mark.fault("length-negative", "length-twice")
     def test_a_length_that_is_no_length(self, lines: str) -> None:
         answer = f"HTTP/1.1 200 OK\r\n{lines}\r\n\r\n{{}}".encode("latin-1")
         with RawServer(answering(answer)) as server, asking(server.url) as client:
@@ -362,6 +389,7 @@ class TestSize:
 class TestEncoding:
     @pytest.mark.parametrize("coding", ["gzip", "GZIP", "x-gzip", "deflate", "br", "zstd", "gzip, identity", "banana"])
     @pytest.mark.parametrize("sent", [gzip.compress(b"{}"), b"no gzip"], ids=["good", "bad"])
+    @pytest.mark.fault("bad-gzip", "encoding-chain")
     def test_that_was_not_asked_for(self, coding: str, sent: bytes) -> None:
         with RawServer(answering(ok(sent, f"Content-Encoding: {coding}"))) as server, asking(server.url) as client:
             error = refusal(client)
@@ -384,6 +412,7 @@ class TestEncoding:
         with RawServer(answering(answer)) as server, asking(server.url) as client:
             assert refusal(client).reason == Reason.PROTOCOL
 
+    @pytest.mark.fault("gzip-bomb")
     def test_a_bomb_is_not_unpacked(self) -> None:
         bomb = gzip.compress(bytes(50 * MEBIBYTE))
         with RawServer(answering(ok(bomb, "Content-Encoding: gzip"))) as server, asking(server.url) as client:
@@ -413,9 +442,9 @@ class TestProtocol:
         [
             pytest.param(b"", id="nothing"),
             pytest.param(b"\r\n\r\n", id="empty lines"),
-            pytest.param(b'{"workers": []}', id="HTTP/0.9"),
+            pytest.param(b'{"workers": []}', id="HTTP/0.9", marks=pytest.mark.fault("http-0.9")),
             pytest.param(b"SSH-2.0-OpenSSH_9.2\r\n", id="ssh"),
-            pytest.param(bytes(range(256)) * 16, id="every byte"),
+            pytest.param(bytes(range(256)) * 16, id="every byte", marks=pytest.mark.fault("garbage")),
             pytest.param(b"\x15\x03\x01\x00\x02\x02\x16", id="TLS alert"),
             pytest.param(b"HTTP/1.1", id="cut status line"),
             pytest.param(b"HTTP/1.1 abc OK\r\n\r\n{}", id="status in letters"),
@@ -423,9 +452,13 @@ class TestProtocol:
             pytest.param(b"HTTP/1.1 2000 OK\r\n\r\n{}", id="status too large"),
             pytest.param(b"HTTP/1.1 -200 OK\r\n\r\n{}", id="negative status"),
             pytest.param(b"HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\n{}", id="HTTP/2.0"),
-            pytest.param(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 101 + b"\r\n{}", id="101 headers"),
+            pytest.param(
+                b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 101 + b"\r\n{}",
+                id="101 headers",
+                marks=pytest.mark.fault("headers-101"),
+            ),
             pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 65_536 + b"\r\n\r\n{}", id="64 KiB header"),
-            pytest.param(chunked(b'{"a": 1}')[:-8], id="cut in a chunk"),
+            pytest.param(chunked(b'{"a": 1}')[:-8], id="cut in a chunk", marks=pytest.mark.fault("cut-chunk")),
             pytest.param(chunked(b'{"a": 1}')[:-7], id="cut after a chunk's bytes"),
             pytest.param(chunked(b'{"a": 1}')[:-5], id="cut before the last chunk"),
             pytest.param(chunked()[:-5] + b"zz\r\n{}\r\n0\r\n\r\n", id="chunk length in letters"),
@@ -451,6 +484,7 @@ class TestProtocol:
         ],
         ids=["length", "chunks", "header", "until close"],
     )
+    @pytest.mark.fault("reset-mid-body")
     def test_a_reset_in_the_middle(self, sent: bytes) -> None:
         def script(peer: Peer) -> None:
             peer.read_request()
@@ -473,6 +507,7 @@ class TestProtocol:
         ],
         ids=["1.0", "1.0 with a length", "until close", "no phrase", "bare newlines", "100 before it", "90 headers"],
     )
+    @pytest.mark.fault("http-1.0")
     def test_old_but_whole_is_accepted(self, answer: bytes) -> None:
         with RawServer(answering(answer)) as server, asking(server.url) as client:
             assert body(client) == b"{}"

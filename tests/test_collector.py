@@ -165,6 +165,7 @@ class TestTime:
         world.time.advance(12.5)
         assert set(world.series("node_last_seen_age_seconds").values()) == {17.5}
 
+    @pytest.mark.fault("clock-jump")
     @pytest.mark.parametrize("jump", [3_600, -3_600])
     def test_a_jump_of_our_clock_shows_in_the_offset_alone(self, jump: float) -> None:
         world = World()

@@ -90,6 +90,7 @@ class TestEntries:
         ],
         ids=repr,
     )
+    @pytest.mark.fault("bad-element")
     def test_a_bad_one_costs_itself_only(self, bad: object) -> None:
         found = federated(entry("gpu-x"), bad, entry("gpu-y"))
         assert [node.id for node in found.nodes] == ["gpu-x", "gpu-y"]
@@ -107,6 +108,7 @@ class TestEntries:
         "seen",
         [None, "", 0, 1_800_000_000, "now", "0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "2028-01-17T08:00:00Z"],
     )
+    @pytest.mark.fault("last-seen-empty", "last-seen-integer", "last-seen-zero-time", "last-seen-year-9999")
     def test_a_bad_last_seen_is_never_and_keeps_its_node(self, seen: object) -> None:
         node = only(entry("gpu-a") | {"lastSeen": seen})
         assert (node.last_seen, node.online) == (None, True)
@@ -119,6 +121,7 @@ class TestEntries:
     def test_a_year_ahead_is_still_a_time(self) -> None:
         assert only(entry("gpu-a", seen="2028-01-15T08:00:00z")).last_seen == NOW + 365 * 86_400
 
+    @pytest.mark.fault("duplicate-ids")
     def test_a_repeated_id_is_counted_and_its_livelier_entry_stands(self) -> None:
         older = entry("gpu-a", seen="2027-01-15T07:00:00Z")
         found = federated(entry("gpu-a", online=False), older, entry("gpu-a"), older)
@@ -162,6 +165,7 @@ class TestP2P:
         assert snapshot.nodes[0].online is online
         assert snapshot.counts[LLAMA_CPP].online == online
 
+    @pytest.mark.fault("id-in-two-roles")
     def test_the_same_id_may_have_two_roles(self) -> None:
         snapshot = p2p({"nodes": [p2p_entry("gpu-a")], "federated_nodes": [p2p_entry("gpu-a")]})
         assert {node.kind for node in snapshot.nodes} == {LLAMA_CPP, FEDERATED}
@@ -232,6 +236,7 @@ class TestLists:
 
     @pytest.mark.parametrize("count", [-1, 1.0, 1.5, True, "1", None, [], {}, 2**53 + 1], ids=repr)
     @pytest.mark.parametrize("field", ["total", "online"])
+    @pytest.mark.fault("bad-count")
     def test_a_count_is_a_whole_number(self, field: str, count: object) -> None:
         value = stats(workers=(2**53, 0), federated=(0, 0))
         value["workers"][field] = count  # type: ignore[assignment]
@@ -347,6 +352,7 @@ def test_an_answer_of_real_nodes_is_read_however_many_they_are(one: dict[str, An
     ],
     ids=repr,
 )
+@pytest.mark.fault("list-of-another-type")
 def test_what_stands_where_a_list_should(read: str, value: object, wrong: object) -> None:
     def fill(part: object) -> object:
         if part is ...:

@@ -33,6 +33,7 @@ def test_a_usable_text_stays_as_it_is(text: str) -> None:
     assert label(text) == text
 
 
+@pytest.mark.fault("text-long")
 def test_a_long_text_keeps_its_first_111_characters() -> None:
     text = "".join(chr(ord("a") + number % 26) for number in range(129))
     assert label(text) == f"{text[:111]}~{digits(text)}"
@@ -50,6 +51,7 @@ def test_a_long_text_keeps_its_first_111_characters() -> None:
     ],
     ids=["NUL", "only-NUL", "high-surrogate", "low-surrogate", "NUL-at-the-cut"],
 )
+@pytest.mark.fault("text-nul", "text-surrogate")
 def test_an_unusable_text_says_so_by_its_digits(text: str, beginning: str) -> None:
     assert label(text) == f"{beginning}~{digits(text)}"
 

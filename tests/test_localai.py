@@ -240,6 +240,7 @@ class TestDoubt:
         assert localai.poll().server.enabled is True
 
     @pytest.mark.parametrize(("jump", "asked"), [(4, True), (-4, True), (2, False), (-2, False)])
+    @pytest.mark.fault("date-jump")
     def test_a_clock_that_jumps(self, jump: float, asked: bool, polled: LocalAI, client: FakeClient) -> None:
         client.skew = jump
         polled.poll()
@@ -298,6 +299,7 @@ class TestDoubt:
     ("media_type", "words"),
     [("text/html", "(status 200, text/html)"), ("text/s3cret", "(status 200, another content type)")],
 )
+@pytest.mark.fault("html-200")
 def test_what_is_not_json_says_what_it_claims_to_be(
     media_type: str, words: str, localai: LocalAI, client: FakeClient
 ) -> None:
@@ -387,6 +389,7 @@ class TestClock:
         clock = localai.poll().clock
         assert (clock.server, clock.exact) == (time.wall_now + 100.5, True)
 
+    @pytest.mark.fault("date-missing", "date-garbage")
     def test_without_a_date_the_last_one_goes_on(self, localai: LocalAI, client: FakeClient, time: FakeClock) -> None:
         client.paths, client.skew = generation_3([], [], []), 100.0
         server = localai.poll().clock.server

@@ -160,6 +160,7 @@ class TestLoop:
     def test_a_missed_tick_is_skipped(self, time: FakeClock, store: Store) -> None:
         assert self.starts(time, store, 0.2, 16.0, 0.2, 50.0, 0.2) == [0, 15, 45, 60, 120]
 
+    @pytest.mark.fault("clock-jump")
     def test_a_jump_of_the_wall_clock_does_not_move_it(self, time: FakeClock, store: Store) -> None:
         script = Script(time, *(snapshot() for _ in range(3)))
         poll = script.poll

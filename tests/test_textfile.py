@@ -56,6 +56,7 @@ def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path: Path, monkeypatch: 
     assert path.read_bytes() == b"new\n"
 
 
+@pytest.mark.fault("output-disk-full")
 @pytest.mark.parametrize("step", ["fsync", "chmod", "replace"])
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     path = tmp_path / "p2p.prom"
@@ -85,6 +86,7 @@ def test_a_folder_that_is_a_file_is_an_error(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_bytes() == b"old\n"
 
 
+@pytest.mark.fault("output-read-only")
 def test_a_read_only_file_system_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "p2p.prom"
     path.write_bytes(b"old\n")

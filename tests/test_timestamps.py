@@ -42,6 +42,7 @@ ZERO_TIME = -62_135_596_800.0
         ("9999-12-31T23:59:59-23:59", 253_402_300_799.0 + 86_340),
     ],
 )
+@pytest.mark.fault("last-seen-lower-z", "last-seen-nine-digits", "last-seen-offset")
 def test_reads_rfc_3339(text: str, seconds: float) -> None:
     assert parse_timestamp(text) == seconds
 
@@ -95,6 +96,8 @@ def test_keeps_what_a_float_holds_of_nine_digits() -> None:
         "2026-11-22T12:00:00.５Z",  # noqa: RUF001 - likewise
     ],
 )
+@pytest.mark.fault("last-seen-empty", "last-seen-integer", "last-seen-feb-30", "last-seen-second-60")
+@pytest.mark.fault("last-seen-year-10000", "last-seen-naive")
 def test_refuses_what_is_no_rfc_3339_timestamp(value: object) -> None:
     assert parse_timestamp(value) is None
 

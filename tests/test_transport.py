@@ -68,6 +68,7 @@ class Hanging:
 
 
 class TestNames:
+    @pytest.mark.fault("dns-slow")
     def test_a_lookup_that_hangs_ends_at_the_deadline_and_is_not_doubled(self) -> None:
         lookup = Hanging()
         resolver = Resolver(lookup)
@@ -94,6 +95,7 @@ class TestNames:
         [socket.gaierror(socket.EAI_NONAME, "none"), socket.gaierror(socket.EAI_AGAIN, "again"), UnicodeError("label")],
         ids=["unknown", "server fails", "not encodable"],
     )
+    @pytest.mark.fault("dns-failing")
     def test_that_fail(self, failure: Exception) -> None:
         def lookup(*_: object) -> Addresses:
             raise failure
@@ -110,6 +112,7 @@ class TestNames:
         with asking(f"http://{host}") as client:
             assert refusal(client).reason == Reason.DNS
 
+    @pytest.mark.fault("no-threads")
     def test_no_thread_to_be_had(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def start(_: threading.Thread) -> None:
             raise RuntimeError("can't start new thread")

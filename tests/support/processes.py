@@ -195,7 +195,10 @@ class Served:
 
 @contextmanager
 def serving(
-    *arguments: str, variables: Mapping[str, str] | None = None, under: tuple[str, ...] = ()
+    *arguments: str,
+    variables: Mapping[str, str] | None = None,
+    under: tuple[str, ...] = (),
+    lifetime: float = PATIENCE_SECONDS,
 ) -> Iterator[Served]:
     """Start `serve` on a free loopback port and give it once it serves; it is killed where the test did not end it.
 
@@ -203,6 +206,7 @@ def serving(
         arguments: further flags.
         variables: its environment.
         under: a command that starts it.
+        lifetime: seconds after which it is killed, whatever it does.
     """
     words = command("serve", "--web.listen-address", "127.0.0.1:0", *arguments)
     with subprocess.Popen(
@@ -214,7 +218,7 @@ def serving(
         text=True,
     ) as process:
         # A process that hangs without a word would hang the test, which reads its pipe.
-        watchdog = threading.Timer(PATIENCE_SECONDS, process.kill)
+        watchdog = threading.Timer(lifetime, process.kill)
         watchdog.start()
         try:
             served = Served(process, "")

@@ -89,11 +89,11 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(folder: Path, target: str) -> Iterator[Prometheus]:
+def prometheus(folder: Path, target: str, interval: float = SCRAPE_INTERVAL_SECONDS) -> Iterator[Prometheus]:
     """Run Prometheus on a free loopback port, with its data in `folder`, against one target's URL."""
     port = _free_port()
     configuration = {
-        "global": {"scrape_interval": f"{SCRAPE_INTERVAL_SECONDS * 1000:.0f}ms", "scrape_timeout": "500ms"},
+        "global": {"scrape_interval": f"{interval * 1000:.0f}ms", "scrape_timeout": "500ms"},
         "scrape_configs": [
             {"job_name": "localai-p2p", "static_configs": [{"targets": [target.removeprefix("http://")]}]}
         ],

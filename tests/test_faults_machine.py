@@ -1,0 +1,194 @@
+"""What the machine may do to the exporter: full disks, no descriptors, no threads, clocks that jump, and masses."""
+
+import resource
+import subprocess
+import sys
+import threading
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.clocks import FakeClock
+from support.exposition import Exposition
+from support.hostile import Hostile
+from support.localai import FakeClient, entry, generation_3
+from support.processes import command, environment, recorded, replaying, serving
+from support.watching import Shifted, Watch, watching
+
+from exporter.app import make_poller, make_registry
+from exporter.clock import Clock
+from exporter.errors import Reason
+from exporter.exposition import render
+from exporter.localai import LocalAI
+from exporter.poller import Poller
+from exporter.settings import Target
+from exporter.store import Store
+
+HOUR = 3_600.0
+LIMIT = 5_000
+MEBIBYTE = 2**20
+
+
+@pytest.fixture
+def watch() -> Iterator[Watch]:
+    with watching(5.0, poll_interval=15.0) as watch:
+        yield watch
+
+
+class TestClock:
+    @pytest.mark.fault("clock-jump")
+    @pytest.mark.parametrize("jump", [HOUR, -HOUR])
+    def test_a_jump_between_two_polls_shows_in_the_offset_alone(self, watch: Watch, jump: float) -> None:
+        before = Exposition(watch.poll().text)
+        watch.shifted.wall_jump += jump
+        after = Exposition(watch.poll().text)
+        assert after.value("up") == 1
+        for page in (before, after):
+            ages = page.series("node_last_seen_age_seconds").values()
+            assert ages
+            assert all(abs(age) < 2 for age in ages)
+        offsets = [page.value("server_clock_offset_seconds") or 0.0 for page in (before, after)]
+        assert offsets[1] - offsets[0] == pytest.approx(-jump, abs=2)
+
+    @pytest.mark.fault("clock-jump")
+    @pytest.mark.parametrize("jump", [HOUR, -HOUR])
+    def test_stale_after_is_counted_on_no_wall_clock(self, jump: float) -> None:
+        shifted = Shifted()
+        store = Store()
+        with Hostile(shifted.localai) as server:
+            target = Target(url=server.url)
+            poller = make_poller(target, store, shifted.clock)
+            registry = make_registry(target, store, shifted.clock, process=False)
+            poller.poll()
+        shifted.wall_jump += jump
+        shifted.passed += 45.0
+        poller.poll()
+        assert Exposition(render(registry).body.decode()).series("node_online")
+        shifted.passed += 20.0
+        assert not Exposition(render(registry).body.decode()).series("node_online")
+
+
+class TestDescriptors:
+    @pytest.mark.fault("no-descriptors")
+    def test_none_is_to_be_had_and_then_some_are(self) -> None:
+        flags = ("--poll.interval", "200ms", "--poll.timeout", "200ms")
+        with (
+            replaying(recorded("v4.7.1/cluster")) as localai,
+            serving("--localai.url", localai.url, *flags) as served,
+        ):
+            served.log_until("LocalAI answers")
+            pid = served.process.pid
+            limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (0, limits[1]))
+            assert "EMFILE" in served.log_until("reason=connect")
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+            served.log_until("LocalAI answers")
+            assert served.process.poll() is None
+
+
+class TestThreads:
+    @pytest.mark.fault("no-threads")
+    def test_none_is_to_be_had_and_then_one_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        start = threading.Thread.start
+
+        def refuse(thread: threading.Thread) -> None:
+            if thread.name == "resolver":
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        clock = Clock.system()
+        with Hostile(clock.wall) as server:
+            target = Target(url=server.url.replace("127.0.0.1", "localhost"))
+            poller = make_poller(target, Store(), clock)
+            with monkeypatch.context() as patched:
+                patched.setattr(threading.Thread, "start", refuse)
+                failure = poller.poll().failure
+                assert failure is not None
+                assert failure.reason == Reason.DNS
+            assert poller.poll().failure is None
+
+
+class TestOutput:
+    @pytest.mark.fault("output-disk-full")
+    def test_a_file_that_cannot_grow_leaves_the_old_one(self, tmp_path: Path) -> None:
+        path = tmp_path / "p2p.prom"
+        path.write_bytes(b"old\n")
+        # As a full disk: the kernel takes no more than so many bytes of any file.
+        limit = "resource.setrlimit(resource.RLIMIT_FSIZE, (999, 999))"
+        limited = f"import os, resource, sys; {limit}; os.execv(sys.argv[1], sys.argv[1:])"
+        with replaying(recorded("v4.7.1/cluster")) as localai:
+            words = command("once", "--localai.url", localai.url, "--output", str(path))
+            done = subprocess.run(
+                [sys.executable, "-c", limited, *words],
+                env=environment(),
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+            )
+        assert done.returncode not in (0, None)
+        assert f"--output: {path} cannot be written (File too large)" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert path.read_bytes() == b"old\n"
+        assert [one.name for one in tmp_path.iterdir()] == ["p2p.prom"]
+
+
+class Masses:
+    """A LocalAI with very many nodes, polled and shown without a socket."""
+
+    def __init__(self) -> None:
+        self.time = FakeClock()
+        self.client = FakeClient({}, self.time)
+        self.store = Store()
+        target = Target()
+        self.poller = Poller(
+            LocalAI(self.client, self.time.clock, timeout=10.0),
+            self.store,
+            self.time.clock,
+            interval=15.0,
+            retention=target.node_retention,
+            limit=LIMIT,
+        )
+        self.registry = make_registry(target, self.store, self.time.clock, process=False)
+
+    def poll(self, *ids: str) -> None:
+        self.time.advance(15)
+        self.client.paths = generation_3([entry(one) for one in ids], [], [])
+        assert self.poller.poll().failure is None
+        self.client.paths = {}
+        self.client.deadlines.clear()
+
+    def page(self) -> Exposition:
+        return Exposition(render(self.registry).body.decode())
+
+
+class TestMasses:
+    @pytest.mark.fault("nodes-100000")
+    def test_a_hundred_thousand_nodes_have_five_thousand_series_a_name(self) -> None:
+        masses = Masses()
+        masses.poll(*(f"gpu-{number:06d}-x" for number in range(100_000)))
+        page = masses.page()
+        assert len(page.series("node_online")) == len(page.series("node_info")) == LIMIT
+        assert page.value("nodes_hidden", role="worker", backend="llama_cpp", reason="limit") == 100_000 - LIMIT
+        assert page.value("nodes", role="worker", backend="llama_cpp") == 100_000
+
+    @pytest.mark.fault("nodes-100000", "changing-ids")
+    def test_ids_that_change_at_every_poll_do_not_fill_the_memory(self) -> None:
+        masses = Masses()
+        count = LIMIT + 100
+        sizes = []
+        tracemalloc.start()
+        try:
+            for poll in range(15):
+                masses.poll(*(f"pod-{poll:03d}-{number:04d}-x" for number in range(count)))
+                if poll % 3 == 2:
+                    sizes.append(tracemalloc.get_traced_memory()[0])
+        finally:
+            tracemalloc.stop()
+        page = masses.page()
+        assert len(page.series("node_online")) == LIMIT
+        assert page.value("nodes_hidden", role="worker", backend="llama_cpp", reason="limit") == 100
+        changes = {dict(labels)["change"]: value for labels, value in page.series("membership_changes_total").items()}
+        assert changes.keys() == {"joined", "lost", "returned", "forgotten"}
+        assert max(sizes) - min(sizes) < MEBIBYTE
