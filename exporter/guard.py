@@ -11,7 +11,10 @@ class Guard(Protocol):
     """Who may ask, and over what; `tls` is called for every connection, the others for every request."""
 
     def tls(self) -> ssl.SSLContext | None:
-        """Return what the next connection is secured with, or None for plain HTTP; the connection is dropped where this raises. It must not wait."""
+        """Return what the next connection is secured with, or None for plain HTTP.
+
+        It must not wait; the connection is dropped where it raises.
+        """
 
     def authorize(self, path: str, headers: Mapping[str, str]) -> Response | None:
         """Return None where the request may go on, or what is answered instead.
