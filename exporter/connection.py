@@ -5,6 +5,7 @@ import socket
 import ssl
 import struct
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum, auto
 
@@ -53,6 +54,7 @@ class Connection:
         sock: as it was accepted.
         context: TLS, or None for plain HTTP.
         now: monotonic seconds, as every `now` here.
+        admits: tells after a TLS handshake whether the client may stay.
 
     Attributes:
         stage: what it waits for.
@@ -63,7 +65,13 @@ class Connection:
         request: the newest that arrived whole; where none could be read, one that asks for no more.
     """
 
-    def __init__(self, sock: socket.socket, context: ssl.SSLContext | None, now: float) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        context: ssl.SSLContext | None,
+        now: float,
+        admits: Callable[[ssl.SSLSocket], bool] = lambda _: True,
+    ) -> None:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = (
@@ -75,6 +83,7 @@ class Connection:
         self.deadline = now + REQUEST_SECONDS
         self.request = _NOTHING
         self._started: float | None = now  # of the current request; None between two
+        self._admits = admits
         self._received = bytearray()
         self._lingered = 0
         self._out: deque[memoryview] = deque()
@@ -131,6 +140,8 @@ class Connection:
     def _shake_hands(self) -> None:
         if isinstance(self.sock, ssl.SSLSocket):
             self.sock.do_handshake()
+            if not self._admits(self.sock):
+                raise Gone
         self.stage = Stage.REQUEST
 
     def _read_request(self, now: float) -> None:

@@ -8,13 +8,16 @@ from exporter.http1 import Response
 
 
 class Guard(Protocol):
-    """Who may ask, and over what; `tls` is called for every connection, the others for every request."""
+    """Who may ask, and over what; `tls` and `admits` are called for every connection, the others for every request."""
 
     def tls(self) -> ssl.SSLContext | None:
         """Return what the next connection is secured with, or None for plain HTTP.
 
         It must not wait; the connection is dropped where it raises.
         """
+
+    def admits(self, connection: ssl.SSLSocket) -> bool:
+        """Tell whether a client may stay, after its handshake; `getpeercert()` says who it is. It must not wait."""
 
     def authorize(self, path: str, headers: Mapping[str, str]) -> Response | None:
         """Return None where the request may go on, or what is answered instead.
@@ -34,6 +37,10 @@ class Open:
     def tls(self) -> ssl.SSLContext | None:
         """Return None."""
         return None
+
+    def admits(self, connection: ssl.SSLSocket) -> bool:  # noqa: ARG002
+        """Return True."""
+        return True
 
     def authorize(self, path: str, headers: Mapping[str, str]) -> Response | None:  # noqa: ARG002
         """Return None."""

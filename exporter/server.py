@@ -309,7 +309,7 @@ class Server:
 
     def _greet(self, sock: socket.socket, now: float) -> None:
         try:
-            connection = Connection(sock, self._guard.tls(), now)
+            connection = Connection(sock, self._guard.tls(), now, self._guard.admits)
         except Exception as bug:  # noqa: BLE001 - whatever the guard meets, the next connection may be well
             if not isinstance(bug, OSError):  # else the client has gone already
                 _log.error("a connection broke", extra=fields(error=type(bug).__name__, at=origin(bug)))
