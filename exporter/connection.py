@@ -55,6 +55,7 @@ class Connection:
         context: TLS, or None for plain HTTP.
         admits: whether a client may stay whose TLS handshake is done.
         now: monotonic seconds, as every `now` here.
+        admits: tells after a TLS handshake whether the client may stay.
 
     Attributes:
         stage: what it waits for.
@@ -66,7 +67,15 @@ class Connection:
     """
 
     def __init__(
+<<<<<<< HEAD
         self, sock: socket.socket, context: ssl.SSLContext | None, admits: Callable[[ssl.SSLSocket], bool], now: float
+=======
+        self,
+        sock: socket.socket,
+        context: ssl.SSLContext | None,
+        now: float,
+        admits: Callable[[ssl.SSLSocket], bool] = lambda _: True,
+>>>>>>> issue4-server
     ) -> None:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -80,6 +89,7 @@ class Connection:
         self.deadline = now + REQUEST_SECONDS
         self.request = _NOTHING
         self._started: float | None = now  # of the current request; None between two
+        self._admits = admits
         self._received = bytearray()
         self._lingered = 0
         self._out: deque[memoryview] = deque()

@@ -11,7 +11,13 @@ class Guard(Protocol):
     """Who may ask, and over what; `tls` and `admits` are called for every connection, the others for every request."""
 
     def tls(self) -> ssl.SSLContext | None:
-        """Return what the next connection is secured with, or None for plain HTTP. It must not wait."""
+        """Return what the next connection is secured with, or None for plain HTTP.
+
+        It must not wait; the connection is dropped where it raises.
+        """
+
+    def admits(self, connection: ssl.SSLSocket) -> bool:
+        """Tell whether a client may stay, after its handshake; `getpeercert()` says who it is. It must not wait."""
 
     def admits(self, connection: ssl.SSLSocket) -> bool:
         """Whether the client may stay, now that its handshake is done. It must not wait."""

@@ -131,7 +131,7 @@ class Server:
         with suppress(OSError):  # full: it rings already; closed: nobody is to be woken
             self._alarm.send(b"!")
 
-    # The thread that waits: all that follows is its alone.
+    # The thread that waits: all that follows is its alone, but for _respond.
 
     def _run(self) -> None:
         try:
@@ -231,7 +231,7 @@ class Server:
         self._step(connection, partial(self._send, connection, response))
 
     def _respond(self, connection: Connection) -> Response:
-        """Make the answer; this alone is done by the workers."""
+        """Make the answer, in a worker's thread."""
         request = connection.request
         if connection.is_closed:
             return say(HTTPStatus.REQUEST_TIMEOUT, "Too late.")
@@ -292,9 +292,8 @@ class Server:
                 sock, _ = listener.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return
-            except (
-                OSError
-            ) as error:  # no descriptor, or no memory: the listener stays ready, and would be asked for ever
+            except OSError as error:
+                # No descriptor, or no memory. The listener stays ready: without a pause it would be asked for ever.
                 if idlest is not None:
                     self._drop(idlest)
                 self._listen_from = now + _PAUSE_SECONDS
@@ -306,15 +305,25 @@ class Server:
             if is_full and idlest is not None:
                 self._drop(idlest)
             self._short = False
+<<<<<<< HEAD
             try:
                 connection = Connection(sock, self._guard.tls(), self._guard.admits, now)
             except OSError:  # gone already
                 sock.close()
                 continue
             except Exception as bug:  # noqa: BLE001 - whatever the guard meets, the next connection may be well
+=======
+            self._greet(sock, now)
+
+    def _greet(self, sock: socket.socket, now: float) -> None:
+        try:
+            connection = Connection(sock, self._guard.tls(), now, self._guard.admits)
+        except Exception as bug:  # noqa: BLE001 - whatever the guard meets, the next connection may be well
+            if not isinstance(bug, OSError):  # else the client has gone already
+>>>>>>> issue4-server
                 _log.error("a connection broke", extra=fields(error=type(bug).__name__, at=origin(bug)))
-                sock.close()
-                continue
+            sock.close()
+        else:
             self._connections[connection] = 0
             self._step(connection, connection.go_on)
 

@@ -23,6 +23,8 @@ from support.victim import LARGE_BYTES
 
 from exporter.server import PAGES, WORKERS
 
+pytestmark = pytest.mark.heavy
+
 SUPPORT = Path(__file__).parent / "support"
 
 SCRAPES = 100

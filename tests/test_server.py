@@ -9,7 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from http import HTTPStatus
 
 import pytest
@@ -216,6 +216,11 @@ def leaf(authority: Certificate, tmp_path_factory: pytest.TempPathFactory) -> Ce
 class Secured(Open):
     def __init__(self, context: ssl.SSLContext | Exception) -> None:
         self.context = context
+        self.admitted = True
+
+    def admits(self, connection: ssl.SSLSocket) -> bool:
+        assert connection.cipher() is not None
+        return self.admitted
 
     def tls(self) -> ssl.SSLContext:
         if isinstance(self.context, Exception):
@@ -265,6 +270,17 @@ class TestTLS:
         assert self.ask(secured, context, b"GET /page HTTP/1.0\r\n\r\n").endswith(b"Here.\n")
         assert "a connection broke" in caplog.text
         assert "canary" not in caplog.text
+
+    def test_a_client_that_is_not_admitted_is_asked_nothing(
+        self, secured: Server, guard: Secured, context: ssl.SSLContext
+    ) -> None:
+        guard.admitted = False
+        with context.wrap_socket(dial(secured), server_hostname="localhost") as sock:
+            with suppress(ConnectionError):
+                sock.sendall(b"GET /page HTTP/1.0\r\n\r\n")
+            assert until_the_end(sock) == b""
+        guard.admitted = True
+        assert self.ask(secured, context, b"GET /page HTTP/1.0\r\n\r\n").endswith(b"Here.\n")
 
     def test_a_drip_does_not_extend_the_handshake(self, secured: Server, monkeypatch: pytest.MonkeyPatch) -> None:
         quick(monkeypatch, REQUEST_SECONDS=0.3)
@@ -469,13 +485,13 @@ class TestMisfortune:
         def start(_: threading.Thread) -> None:
             raise RuntimeError("can't start new thread")
 
-        before = threading.active_count()
+        before = set(threading.enumerate())
         with closing(bind(ANY_PORT, "--web.listen-address")) as sock, monkeypatch.context() as patched:
             patched.setattr(threading.Thread, "start", start)
             with pytest.raises(UsageError, match="no thread is to be had"):
                 Server([sock], TABLE)
             assert sock.fileno() == -1
-        assert threading.active_count() == before
+        assert set(threading.enumerate()) <= before
 
     def test_threads_are_asked_for_at_the_start_alone(
         self, own_server: Server, monkeypatch: pytest.MonkeyPatch

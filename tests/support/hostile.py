@@ -332,9 +332,9 @@ def _faults_of_json() -> Iterator[Fault]:
     yield Fault("html-200", "html-200", _body(b"<!DOCTYPE html><html></html>"), not_json)
     yield Fault("invalid-utf-8", "invalid-utf-8", _member(b'"x": "\xff"'), not_json)
 
-    yield Fault("deep-json", "deep-json", _member(b'"x": ' + b"[" * 100_000 + b"]" * 100_000), not_json)
+    yield Fault("deep-json", "deep-json", _member(b'"x": ' + b"[" * 100_000 + b"]" * 100_000), shape)
     objects = b'{"x":' * 100_000 + b"1" + b"}" * 100_000
-    yield Fault("deep-json", "deep-json-objects", _member(b'"x": ' + objects), not_json)
+    yield Fault("deep-json", "deep-json-objects", _member(b'"x": ' + objects), shape)
     yield Fault("nan", "nan", _member(b'"x": NaN'), not_json)
     yield Fault("infinity", "infinity", _member(b'"x": [-Infinity]'), not_json)
     yield Fault("float-overflow", "float-overflow", _member(b'"x": 1e999'), not_json)

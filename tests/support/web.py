@@ -3,7 +3,7 @@
 import http.client
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from urllib.parse import urlsplit
 
 from exporter.guard import OPEN, Guard
@@ -64,6 +64,7 @@ def until_the_end(sock: socket.socket) -> bytes:
 def raw(server: Server, sent: bytes) -> bytes:
     """Send these bytes and no more, and return all that comes until the end."""
     with socket.create_connection(place(server), PATIENCE_SECONDS) as sock:
-        sock.sendall(sent)
-        sock.shutdown(socket.SHUT_WR)
+        with suppress(OSError):  # the server has refused it before it was whole
+            sock.sendall(sent)
+            sock.shutdown(socket.SHUT_WR)
         return until_the_end(sock)
