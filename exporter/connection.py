@@ -53,7 +53,6 @@ class Connection:
     Args:
         sock: as it was accepted.
         context: TLS, or None for plain HTTP.
-        admits: whether a client may stay whose TLS handshake is done.
         now: monotonic seconds, as every `now` here.
         admits: tells after a TLS handshake whether the client may stay.
 
@@ -67,22 +66,17 @@ class Connection:
     """
 
     def __init__(
-<<<<<<< HEAD
-        self, sock: socket.socket, context: ssl.SSLContext | None, admits: Callable[[ssl.SSLSocket], bool], now: float
-=======
         self,
         sock: socket.socket,
         context: ssl.SSLContext | None,
         now: float,
         admits: Callable[[ssl.SSLSocket], bool] = lambda _: True,
->>>>>>> issue4-server
     ) -> None:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = (
             sock if context is None else context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         )
-        self._admits = admits
         self.stage = Stage.REQUEST if context is None else Stage.HANDSHAKE
         self.wanted = selectors.EVENT_READ
         self.waits_since = now

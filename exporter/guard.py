@@ -19,9 +19,6 @@ class Guard(Protocol):
     def admits(self, connection: ssl.SSLSocket) -> bool:
         """Tell whether a client may stay, after its handshake; `getpeercert()` says who it is. It must not wait."""
 
-    def admits(self, connection: ssl.SSLSocket) -> bool:
-        """Whether the client may stay, now that its handshake is done. It must not wait."""
-
     def authorize(self, path: str, headers: Mapping[str, str]) -> Response | None:
         """Return None where the request may go on, or what is answered instead.
 

@@ -305,14 +305,6 @@ class Server:
             if is_full and idlest is not None:
                 self._drop(idlest)
             self._short = False
-<<<<<<< HEAD
-            try:
-                connection = Connection(sock, self._guard.tls(), self._guard.admits, now)
-            except OSError:  # gone already
-                sock.close()
-                continue
-            except Exception as bug:  # noqa: BLE001 - whatever the guard meets, the next connection may be well
-=======
             self._greet(sock, now)
 
     def _greet(self, sock: socket.socket, now: float) -> None:
@@ -320,7 +312,6 @@ class Server:
             connection = Connection(sock, self._guard.tls(), now, self._guard.admits)
         except Exception as bug:  # noqa: BLE001 - whatever the guard meets, the next connection may be well
             if not isinstance(bug, OSError):  # else the client has gone already
->>>>>>> issue4-server
                 _log.error("a connection broke", extra=fields(error=type(bug).__name__, at=origin(bug)))
             sock.close()
         else:
