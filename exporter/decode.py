@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 from exporter.errors import PollError, Reason
 from exporter.labels import label
 from exporter.model import FEDERATED, LLAMA_CPP, MLX, ClockReading, Kind, Node, RoleCounts, Snapshot, Source
-from exporter.strictjson import Path, parse_object
+from exporter.strictjson import Path, parse_object, unhurried
 from exporter.timestamps import parse_timestamp
 
 ONLINE_WITHIN_SECONDS = 40.0
@@ -159,12 +159,13 @@ class _Gathering:
         return NodeList(tuple(self._nodes.values()), self._invalid, self._duplicate)
 
 
-def workers(body: bytes, now: float) -> Workers:
+def workers(body: bytes, now: float, check: Callable[[], None] = unhurried) -> Workers:
     """Read `/api/p2p/workers`.
 
     Args:
         body: the answer.
         now: LocalAI's Unix time in seconds.
+        check: is called again and again while it is read, and may raise PollError.
 
     Raises:
         PollError: `NOT_JSON` or `SHAPE`.
@@ -181,7 +182,7 @@ def workers(body: bytes, now: float) -> Workers:
     takers: dict[Path, Callable[[Any], None]] = {
         (kind.backend, "nodes"): gathering.take for kind, gathering in gathered.items()
     }
-    value = parse_object(body, where, {**takers, ("nodes",): take})
+    value = parse_object(body, where, {**takers, ("nodes",): take}, check)
     if "llama_cpp" not in value and "mlx" not in value:
         return Workers("2", {LLAMA_CPP: only.under("nodes", value, where)}, _unknown_lists(value, "nodes"))
     if not isinstance(value.get("nodes", []), list | None):
@@ -196,11 +197,11 @@ def workers(body: bytes, now: float) -> Workers:
     return Workers("3", lists, _unknown_lists(value, "nodes", *(kind.backend for kind in lists)))
 
 
-def federation(body: bytes, now: float) -> NodeList:
+def federation(body: bytes, now: float, check: Callable[[], None] = unhurried) -> NodeList:
     """Read `/api/p2p/federation`; arguments and errors as for `workers`."""
     where = "/api/p2p/federation"
     gathered = _Gathering(FEDERATED, _LISTS, now)
-    value = parse_object(body, where, {("nodes",): gathered.take})
+    value = parse_object(body, where, {("nodes",): gathered.take}, check)
     return replace(gathered.under("nodes", value, where), unknown_lists=_unknown_lists(value, "nodes"))
 
 
@@ -271,20 +272,21 @@ _P2P_KEYS = {
 }
 
 
-def p2p_snapshot(body: bytes, now: float, clock: ClockReading) -> Snapshot:
+def p2p_snapshot(body: bytes, now: float, clock: ClockReading, check: Callable[[], None] = unhurried) -> Snapshot:
     """Read `/api/p2p`, which gives neither verdicts nor totals: the 40-second rule and a count stand in.
 
     Args:
         body: the answer.
         now: LocalAI's Unix time in seconds, for the rule.
         clock: LocalAI's clock, for the snapshot.
+        check: as for `workers`.
 
     Raises:
         PollError: `NOT_JSON` or `SHAPE`.
     """
     where = "/api/p2p"
     gathered = {key: _Gathering(kind, _P2P, now) for keys in _P2P_KEYS.values() for kind, key in keys.items()}
-    value = parse_object(body, where, {(key,): gathering.take for key, gathering in gathered.items()})
+    value = parse_object(body, where, {(key,): gathering.take for key, gathering in gathered.items()}, check)
     generation = "3" if "llama_cpp_nodes" in value or "mlx_nodes" in value else "1-2"
     keys = _P2P_KEYS[generation]
     by_kind = {kind: gathered[key].under(key, value, where) for kind, key in keys.items()}

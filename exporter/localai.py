@@ -26,6 +26,9 @@ ASK_TOKEN_AGAIN_SECONDS = 3_600.0
 INFO_SECONDS = 2.0
 """The most time of a poll that version, capability and token may take together."""
 
+READING_SECONDS = 0.25
+"""How far past the deadline an answer that came in time may still be read: half of what a poll may be late."""
+
 WORKERS = "/api/p2p/workers"
 FEDERATION = "/api/p2p/federation"
 STATS = "/api/p2p/stats"
@@ -131,10 +134,11 @@ class LocalAI:
         return snapshot or self._read_p2p(deadline), now
 
     def _read_lists(self, deadline: float) -> Snapshot:
+        check = self._within(deadline)
         answer, _ = self._get(WORKERS, deadline)
-        workers = _understood(answer, decode.workers, self._server_now())
+        workers = _understood(answer, decode.workers, self._server_now(), check)
         answer, _ = self._get(FEDERATION, deadline)
-        federated = _understood(answer, decode.federation, self._server_now())
+        federated = _understood(answer, decode.federation, self._server_now(), check)
         answer, clock = self._get(STATS, deadline)
         totals = _understood(answer, decode.stats, workers.generation)
         return decode.lists_snapshot(workers, federated, totals, clock)
@@ -143,7 +147,16 @@ class LocalAI:
         answer, clock = self._get(P2P, deadline)
         # The rule is LocalAI's, so it is applied to what LocalAI's clock said, to the second.
         now = clock.server if answer.date is None else answer.date
-        return _understood(answer, decode.p2p_snapshot, now, clock)
+        return _understood(answer, decode.p2p_snapshot, now, clock, self._within(deadline))
+
+    def _within(self, deadline: float) -> Callable[[], None]:
+        """Return what fails the poll once reading an answer has gone on for too long."""
+
+        def check() -> None:
+            if self._clock.monotonic() > deadline + READING_SECONDS:
+                raise PollError(Reason.TIMEOUT, "the deadline passed before the answer was read")
+
+        return check
 
     def _get(self, path: str, deadline: float) -> tuple[Answer, ClockReading]:
         answer = self._client.get(path, deadline)

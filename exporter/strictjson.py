@@ -54,9 +54,10 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite, pars
 class _Text:
     """What is left of the answer; decoded a piece at a time, since one character beyond the BMP quadruples a text."""
 
-    def __init__(self, body: bytes, where: str) -> None:
+    def __init__(self, body: bytes, where: str, check: Callable[[], None]) -> None:
         self._body = body
         self._where = where
+        self._check = check
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._read = 0
         self._text = ""
@@ -115,6 +116,7 @@ class _Text:
         """Read a piece as long as what is there already, so that a long value is not begun anew too often."""
         if self._read >= len(self._body):
             return False
+        self._check()
         left = self._text[self._index :]
         if len(left) > LARGEST_VALUE:
             self.shape(f"has a value of more than {LARGEST_VALUE} characters")
@@ -125,8 +127,10 @@ class _Text:
 
 
 class _Reader:
-    def __init__(self, body: bytes, where: str, takers: Mapping[Path, Callable[[Any], None]]) -> None:
-        self._text = _Text(body, where)
+    def __init__(
+        self, body: bytes, where: str, takers: Mapping[Path, Callable[[Any], None]], check: Callable[[], None]
+    ) -> None:
+        self._text = _Text(body, where, check)
         self._takers = takers
         self._members = MOST_MEMBERS
         self._entries = ENTRIES_FLOOR + len(body) // BYTES_PER_ENTRY
@@ -190,7 +194,16 @@ def _forget(_: object) -> None:
     return
 
 
-def parse_object(body: bytes, where: str, takers: Mapping[Path, Callable[[Any], None]] | None = None) -> dict[str, Any]:
+def unhurried() -> None:
+    """Let reading take as long as it takes."""
+
+
+def parse_object(
+    body: bytes,
+    where: str,
+    takers: Mapping[Path, Callable[[Any], None]] | None = None,
+    check: Callable[[], None] = unhurried,
+) -> dict[str, Any]:
     """Return the object that `body` is, without its bulk: what is in its lists goes to `takers`, and is not kept.
 
     Args:
@@ -198,6 +211,7 @@ def parse_object(body: bytes, where: str, takers: Mapping[Path, Callable[[Any], 
         where: the path that answered it, for the error's text.
         takers: who is given each entry of the list under these keys, in its order; the entries of other lists are
             read and forgotten.
+        check: is called before each piece, and may raise PollError: a large answer is not read in no time.
 
     Returns:
         The keys of the object and of the objects right below it. A list is empty here, and so is an object further
@@ -209,7 +223,7 @@ def parse_object(body: bytes, where: str, takers: Mapping[Path, Callable[[Any], 
             given entries by then.
     """
     try:
-        return _Reader(body, where, takers or {}).read()
+        return _Reader(body, where, takers or {}, check).read()
     except (ValueError, RecursionError):
         # From None: the exception holds the answer, and an answer may hold a secret.
         raise PollError(Reason.NOT_JSON, f"{where} answered something that is not JSON") from None

@@ -2,8 +2,9 @@ import pytest
 from support.clocks import FakeClock
 from support.localai import FakeClient, entry, generation_1, generation_2, generation_3, missing, p2p_entry
 
+from exporter.client import Answer
 from exporter.errors import PollError, Reason
-from exporter.localai import LocalAI
+from exporter.localai import READING_SECONDS, LocalAI
 from exporter.memory import DOUBT_AGAIN_SECONDS, DOUBTS
 from exporter.model import FEDERATED, LLAMA_CPP, MLX, Source
 
@@ -92,6 +93,29 @@ def test_the_first_failure_ends_the_poll(path: str, localai: LocalAI, client: Fa
         localai.poll()
     assert failure.value.reason == Reason.NOT_JSON
     assert client.asked() == LISTS[: LISTS.index(path) + 1]
+
+
+@pytest.mark.parametrize("path", ["/api/p2p/workers", "/api/p2p/federation", "/api/p2p"])
+@pytest.mark.parametrize(("late", "reason"), [(READING_SECONDS - 0.01, None), (READING_SECONDS + 0.01, Reason.TIMEOUT)])
+def test_an_answer_that_takes_long_to_read_does_not_make_the_poll_late(
+    path: str, late: float, reason: Reason | None, time: FakeClock
+) -> None:
+    class SlowReading(FakeClient):
+        def get(self, asked: str, deadline: float) -> Answer:
+            answer = super().get(asked, deadline)
+            if asked == path:
+                time.advance(deadline - time.monotonic_now + late)
+            return answer
+
+    slow = SlowReading(generation_1([], []) if path == "/api/p2p" else generation_3([], [], []), time)
+    localai = LocalAI(slow, time.clock, timeout=10.0)
+    if reason is None:
+        assert localai.poll().nodes == ()
+        return
+    with pytest.raises(PollError) as failure:
+        localai.poll()
+    assert failure.value.reason == reason
+    assert slow.asked()[-1] == path
 
 
 def test_no_api_at_all_is_the_404_of_the_fallback(localai: LocalAI, client: FakeClient) -> None:
