@@ -170,7 +170,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("polls", nargs="?", type=int, default=POLLS)
     parser.add_argument("--deadline", type=float, default=DEADLINE, help="of each poll, in seconds")
     options = parser.parse_args(arguments)
-    logging.getLogger("exporter").setLevel(logging.CRITICAL)
     report = campaign(options.polls, options.deadline, lambda text: print(text, file=sys.stderr))
     print(report.table())
     for complaint in report.complaints[:50]:
@@ -181,4 +180,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    logging.getLogger("exporter").addHandler(logging.NullHandler())  # a failed poll is no news here
     sys.exit(main())

@@ -9,7 +9,8 @@ from hypothesis import is_hypothesis_test, settings
 
 # A generated example may be slow on a shared machine; that says nothing of the code.
 settings.register_profile("suite", deadline=None, derandomize=True, print_blob=True)
-settings.register_profile("long", deadline=None, max_examples=2_000, print_blob=True)
+_EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "2000"))
+settings.register_profile("long", deadline=None, max_examples=_EXAMPLES, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 

@@ -1,24 +1,22 @@
-import json
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.captures import CAPTURES, Capture, capture
+from support.generated import ENTRIES, JSON, KEYED, KEYS, encode, mutated
 from support.localai import entry, p2p_entry, stats
 
 from exporter import decode
 from exporter.errors import PollError, Reason
+from exporter.labels import LABEL_CHARACTERS
 from exporter.model import FEDERATED, LLAMA_CPP, MLX, ClockReading, Kind, Node, RoleCounts, Snapshot
 
 NOW = 1_800_000_000.0
 CLOCK = ClockReading(NOW, 0.0, exact=True)
-
-
-def encode(value: object) -> bytes:
-    return json.dumps(value).encode()
 
 
 def p2p(value: object) -> Snapshot:
@@ -411,47 +409,68 @@ def test_captured_networks_are_told_apart() -> None:
     assert other not in same
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=12,
-)
-_KEYS = sorted(
-    {
-        *("nodes", "federated_nodes", "llama_cpp_nodes", "mlx_nodes", "llama_cpp", "mlx", "workers", "federated"),
-        *("llama_cpp_workers", "mlx_workers", "online", "total", "capabilities", "p2p", "version"),
-        *entry("a-b"),
-        *p2p_entry("a-b"),
-    }
-)
-# The right keys with anything below: what random keys would never reach.
-KEYED = st.recursive(
-    JSON | st.sampled_from([entry("gpu-a"), p2p_entry("gpu-b"), {"total": 2, "online": 1}]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(_KEYS), inner, max_size=6),
-    max_leaves=12,
-)
+@given(value=KEYED | mutated())
+def test_any_json_is_a_value_or_a_poll_error(value: Any) -> None:
+    body = encode(value)
+    for read in READERS.values():
+        try:
+            read(body)
+        except PollError as failure:
+            assert failure.reason in (Reason.SHAPE, Reason.NOT_JSON)
 
 
-@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
-@given(value=KEYED)
-def test_any_json_is_a_value_or_a_poll_error(read: Callable[[bytes], object], value: Any) -> None:
-    try:
-        read(encode(value))
-    except PollError as failure:
-        assert failure.reason in (Reason.SHAPE, Reason.NOT_JSON)
+@given(value=mutated(), cut=st.integers(0, 2_000))
+def test_a_part_of_an_answer_is_never_read(value: Any, cut: int) -> None:
+    body = encode(value)
+    part = body[: cut % len(body)]
+    for read in READERS.values():
+        with pytest.raises(PollError) as failure:
+            read(part)
+        assert failure.value.reason == Reason.NOT_JSON or not part.startswith(b"{")
 
 
-@given(nodes=st.lists(KEYED, max_size=6), more=st.lists(KEYED, max_size=6))
-def test_whatever_is_listed_every_node_is_unique_and_every_entry_accounted_for(
+@given(nodes=st.lists(ENTRIES, max_size=6), more=st.lists(ENTRIES, max_size=6))
+def test_whatever_is_listed_every_node_is_sound_and_every_entry_accounted_for(
     nodes: list[Any], more: list[Any]
 ) -> None:
     try:
-        snapshot = p2p({"nodes": nodes, "federated_nodes": more})
+        spelled = p2p({"nodes": nodes, "federated_nodes": more})
+        listed = {LLAMA_CPP: federated(*nodes), FEDERATED: federated(*more)}
     except PollError as failure:
         assert failure.reason == Reason.NOT_JSON  # hypothesis writes NaN and Infinity too
         return
-    keys = [(node.kind, node.id) for node in snapshot.nodes]
-    assert len(keys) == len(set(keys))
+    _check_sound(spelled.nodes)
     for kind, entries in ((LLAMA_CPP, nodes), (FEDERATED, more)):
-        counts: RoleCounts = snapshot.counts[Kind(kind.role, kind.backend)]
+        counts: RoleCounts = spelled.counts[Kind(kind.role, kind.backend)]
         assert counts.total + counts.invalid + counts.duplicate == len(entries)
+        found = listed[kind]
+        _check_sound(found.nodes)
+        assert len(found.nodes) + found.invalid + found.duplicate == len(entries)
+
+
+def _check_sound(nodes: tuple[Node, ...]) -> None:
+    keys = [(node.kind, node.id) for node in nodes]
+    assert len(keys) == len(set(keys))
+    for node in nodes:
+        assert node.id
+        assert node.host
+        for text in (node.id, node.host, node.name, node.service_id, node.tunnel_address):
+            assert len(text) <= LABEL_CHARACTERS
+            assert "\0" not in text
+            text.encode()
+        assert isinstance(node.online, bool)
+        assert node.last_seen is None or 0 <= node.last_seen <= NOW + decode.PRESUMED_FUTURE_SECONDS
+
+
+@given(entries=st.lists(ENTRIES, max_size=4), more=JSON, key=st.text(max_size=8))
+def test_a_key_that_nobody_knows_changes_nothing(entries: list[Any], more: Any, key: str) -> None:
+    known = set(KEYS)
+    plain = {"nodes": entries}
+    extended = {f"x{key}": more, **plain, f"y{key}": more}
+    assert not known & {f"x{key}", f"y{key}"}
+    try:
+        decode.federation(encode(extended), NOW)
+    except PollError as failure:
+        assert failure.reason == Reason.NOT_JSON
+        return
+    assert replace(decode.federation(encode(extended), NOW), unknown_lists=()) == federated(*entries)

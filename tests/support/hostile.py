@@ -29,8 +29,10 @@ READ = (WORKERS, FEDERATION, STATS, P2P)
 
 ALL = (*READ, VERSION, WELL_KNOWN, TOKEN)
 
-GOOD_IDS = {"gpu-01-a", "gpu-02-b", "mac-01-c", "gate-01-d"}
-"""Every node of generation 3; generation 1 has no MLX, and so not the third."""
+AGES = {"gpu-01-a": 0.0, "gpu-02-b": 600.0, "mac-01-c": 0.0, "gate-01-d": 0.0}
+"""Every node of generation 3, and how many seconds ago it was seen; generation 1 has no MLX, and so not the third."""
+
+GOOD_IDS = set(AGES)
 
 Answers = dict[str, Any]
 
@@ -39,7 +41,9 @@ _NUMBERS = itertools.count()
 
 def good_answers(now: float) -> Answers:
     """What LocalAI v4 says at `now`, in Unix seconds; bytes for what is no JSON."""
-    seen, gone = (datetime.fromtimestamp(one, UTC).isoformat().replace("+00:00", "Z") for one in (now, now - 600))
+    seen, gone = (
+        datetime.fromtimestamp(one, UTC).isoformat().replace("+00:00", "Z") for one in (now, now - AGES["gpu-02-b"])
+    )
     workers = [entry("gpu-01-a", seen=seen), entry("gpu-02-b", seen=gone, online=False)]
     macs, gates = [entry("mac-01-c", seen=seen)], [entry("gate-01-d", seen=seen, tunnelAddress="")]
     return {
