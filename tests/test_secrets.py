@@ -102,7 +102,17 @@ def served(request: pytest.FixtureRequest, home: Path) -> Iterator[tuple[Served,
     variables = {"HOME": str(home), "LOCALAI_API_KEY": KEY} | dict.fromkeys(
         ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"), proxy
     )
-    flags = ("--poll.interval", "100ms", "--collector.token", "--log.level", "debug", "--log.format", request.param)
+    flags = (
+        "--poll.interval",
+        "100ms",
+        "--poll.stale-after",
+        "1m",
+        "--collector.token",
+        "--log.level",
+        "debug",
+        "--log.format",
+        request.param,
+    )
     with Faulty() as localai, serving("--localai.url", localai.url, *flags, variables=variables) as served:
         yield served, localai
 
