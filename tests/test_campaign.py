@@ -10,7 +10,7 @@ from support.judges import joined, pages_that_promtool_refuses, promtool_says
 from support.processes import Peer, response
 from support.prometheus import prometheus
 
-pytestmark = pytest.mark.prometheus
+pytestmark = [pytest.mark.prometheus, pytest.mark.heavy]
 
 GOOD = '# HELP localai_p2p_x X.\n# TYPE localai_p2p_x gauge\nlocalai_p2p_x{id="a"} 1\n'
 TWICE = GOOD + 'localai_p2p_x{id="a"} 2\n'

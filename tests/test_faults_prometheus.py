@@ -10,7 +10,7 @@ from support.prometheus import prometheus
 
 from exporter.labels import label
 
-pytestmark = pytest.mark.prometheus
+pytestmark = [pytest.mark.prometheus, pytest.mark.heavy]
 
 POLL_SECONDS = 0.4
 LIFETIME_SECONDS = 300.0

@@ -4,6 +4,7 @@ import pytest
 from soak import SAMPLES, Sample, main, not_flat
 
 
+@pytest.mark.heavy
 @pytest.mark.prometheus
 def test_twelve_seconds(capsys: pytest.CaptureFixture[str]) -> None:
     status = main(["12s"])
