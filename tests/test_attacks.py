@@ -23,7 +23,6 @@ from support.victim import LARGE_BYTES
 
 from exporter.server import PAGES, WORKERS
 
-
 SUPPORT = Path(__file__).parent / "support"
 
 SCRAPES = 100
