@@ -4,6 +4,8 @@ Times in scripts are from the start of a story; minutes of `firing` too. A node 
 40 s, and gone from a window of 3 minutes 3 minutes later: an alert with `for: 3m` fires 7 minutes after the death.
 """
 
+from dataclasses import replace
+
 from support.captures import CAPTURES, capture
 from support.rules import Case, Text
 from support.stories import Watch
@@ -27,6 +29,42 @@ CAPTURED = tuple(
     Case(f"capture {one}: nothing", 30, (Watch(capture=one),), firing={(0, 30): ""})
     for one in CAPTURES
     if one.folder.name in _HEALTHY
+)
+
+SLOWLY_SCRAPED = (
+    Case(
+        "scraped once a minute, with a lost poll, a failed scrape and a restart: nothing",
+        60,
+        (
+            Watch(
+                FOUR + "at 45m restart a",
+                expected={"worker": 4, "federated": 2},
+                hosts=("a",),
+                lost_polls=((10 * _M, 10 * _M + 10),),
+                lost_scrapes=((20 * _M, 20 * _M + 1),),
+                restarts=((30 * _M, 30.9 * _M),),
+            ),
+            Watch(FOUR + "at 45m restart a", instance="two:10040"),
+        ),
+        interval=60,
+        firing={(0, 60): ""},
+        spares=f"{_QUIET} NodeClockBehind ViewsDisagree",
+    ),
+    Case(
+        "scraped once a minute: a dead node with a fast clock, and a host that is lost",
+        60,
+        (Watch(FOUR + "worker e skew 2h\nat 20m kill e\nat 20m kill a", restarts=((40 * _M, 40.9 * _M),)),),
+        interval=60,
+        firing={(10, 25): "NodeClockAhead", (28, 60): "NodeClockAhead HostLost"},
+    ),
+    Case(
+        "scraped once a minute, three heartbeats: a lagging node looks offline for good, and its clock explains it",
+        60,
+        (Watch(FOUR + "worker e skew -20s"),),
+        interval=60,
+        firing={5: "", (22, 60): "HostLost NodeClockBehind"},
+        spares="NodeClockAhead HostFlapping",
+    ),
 )
 
 EXPORTER = (
@@ -78,6 +116,7 @@ EXPORTER = (
             "ExporterAbsent",
             {"job": "localai-p2p"},
             "Prometheus has no target of the job localai-p2p: nothing watches any cluster.",
+            cluster="",
         ),
     ),
     Case(
@@ -322,7 +361,33 @@ MEMBERS = (
     ),
 )
 
+_LOST = Text(
+    35,
+    "HostLost",
+    {"role": "worker", "backend": "llama_cpp", "host": "a"},
+    "the host a had 1 online worker nodes within the last hour, and has none now.",
+)
+
 SEVERAL = (
+    Case(
+        "two clusters with hosts of the same name: one loses a host, the other only looks for it",
+        40,
+        (
+            Watch(FOUR + "at 20m kill a", cluster="office"),
+            Watch(FOUR, instance="two:10040"),
+            Watch("federated gateway-2", cluster="lab", instance="three:10040"),
+        ),
+        firing={(28, 40): "HostLost"},
+        spares="ViewsDisagree NoWorkersOnline CapacityDropped",
+        text=replace(_LOST, cluster="office"),
+    ),
+    Case(
+        "targets without a label cluster",
+        40,
+        (Watch(FOUR + "at 20m kill a", cluster="", expected={"worker": 4}, hosts=("a",)),),
+        firing={25: "", (30, 40): "HostLost BelowExpected ExpectedHostMissing"},
+        text=replace(_LOST, cluster=""),
+    ),
     Case(
         "two exporters of one cluster count a node once: two workers are not four",
         30,
@@ -340,12 +405,7 @@ SEVERAL = (
         tuple(Watch(FOUR + "at 20m kill a", instance=instance) for instance in ("one:10040", "two:10040")),
         firing={(28, 40): "HostLost"},
         spares="ViewsDisagree CapacityDropped",
-        text=Text(
-            35,
-            "HostLost",
-            {"role": "worker", "backend": "llama_cpp", "host": "a"},
-            "the host a had 1 online worker nodes within the last hour, and has none now.",
-        ),
+        text=_LOST,
     ),
     Case(
         "the network splits between workers: nobody is lost, and the views disagree",
@@ -622,4 +682,4 @@ TABLES = (
     ),
 )
 
-CASES = (*CAPTURED, *EXPORTER, *P2P, *MEMBERS, *SEVERAL, *CLOCKS, *TABLES)
+CASES = (*CAPTURED, *SLOWLY_SCRAPED, *EXPORTER, *P2P, *MEMBERS, *SEVERAL, *CLOCKS, *TABLES)

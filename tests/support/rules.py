@@ -12,7 +12,7 @@ from generate import ALERTS, FILES, FOLDER, OPTIONAL_FILE
 from rulebook import JOB, PREFIX
 
 from support.prometheus import tool
-from support.stories import SCRAPE_SECONDS, Sample, Watch
+from support.stories import Sample, Watch
 
 EVALUATION_SECONDS = 30
 _BY_NAME = {alert.name: alert for alert in ALERTS}
@@ -25,14 +25,16 @@ class Text:
     Attributes:
         minute: when.
         alert: its name, without the prefix; nothing else of this name fires then.
-        labels: all but the severity and `cluster="home"`.
-        description: without "home: " before it.
+        labels: all but the severity and the cluster.
+        description: without the cluster before it.
+        cluster: the label, empty for none.
     """
 
     minute: float
     alert: str
     labels: Mapping[str, str]
     description: str
+    cluster: str = "home"
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,9 @@ class Case:
     Attributes:
         name: what happens.
         minutes: how long it lasts.
-        watches: the exporters, of one cluster.
+        watches: the exporters.
         series: without exporters, the values of each series by its name and labels, in promtool's notation.
-        interval: from one of these values to the next, in seconds.
+        interval: from one scrape, or one of these values, to the next, in seconds; 15 and 60 unless given.
         firing: exactly the alerts that fire at a minute, or at every evaluation between two; nothing else ever fires.
         spares: alerts that this comes near to, and that never fire in it.
         passing: alerts that may fire at other times too.
@@ -56,7 +58,7 @@ class Case:
     minutes: float
     watches: tuple[Watch, ...] = ()
     series: Mapping[str, str] = field(default_factory=dict)
-    interval: int = 60
+    interval: int | None = None
     firing: Mapping[float | tuple[float, float], str] = field(default_factory=dict)
     spares: str = ""
     passing: str = ""
@@ -68,6 +70,10 @@ class Case:
         """Every alert that fires at some time."""
         return {name for names in self.firing.values() for name in names.split()}
 
+    @property
+    def _interval(self) -> int:
+        return self.interval or (15 if self.watches else 60)
+
     def document(self) -> str:
         """Return the case as promtool reads it; JSON is YAML."""
         every = EVALUATION_SECONDS / 60
@@ -77,7 +83,7 @@ class Case:
             steps = int((end - start) / every)
             checks += [self._firing(start + step * every, names.split()) for step in range(steps + 1)]
         test = {
-            "interval": f"{SCRAPE_SECONDS if self.watches else self.interval}s",
+            "interval": f"{self._interval}s",
             "input_series": [{"series": name, "values": values} for name, values in self._input().items()],
             "promql_expr_test": [*checks, self._ever()],
             "alert_rule_test": [_reads(self.text)] if self.text else [],
@@ -89,11 +95,11 @@ class Case:
 
     def _input(self) -> dict[str, str]:
         if not self.watches:
-            return {_targeted(name, "one:10040"): values for name, values in self.series.items()}
+            return {_targeted(name, Watch()): values for name, values in self.series.items()}
         return {
-            _targeted(name, watch.instance): values
+            _targeted(name, watch): values
             for watch in self.watches
-            for name, values in _values(list(watch.scrapes(self.minutes * 60))).items()
+            for name, values in _values(list(watch.scrapes(self.minutes * 60, self._interval))).items()
         }
 
     def _firing(self, minute: float, names: list[str]) -> dict[str, Any]:
@@ -112,10 +118,11 @@ def _alerts(but: set[str]) -> str:
     return f'ALERTS{{alertstate="firing",alertname!~"{names}"}}'
 
 
-def _targeted(series: str, instance: str) -> str:
+def _targeted(series: str, watch: Watch) -> str:
     name, _, labels = series.rstrip("}").partition("{")
-    target = f'cluster="home",instance="{instance}",job="{JOB}"'
-    return f"{name}{{{','.join(part for part in (labels, target) if part)}}}"
+    cluster = f'cluster="{watch.cluster}"' if watch.cluster else ""
+    target = f'instance="{watch.instance}",job="{JOB}"'
+    return f"{name}{{{','.join(part for part in (labels, cluster, target) if part)}}}"
 
 
 def _expects(expr: str, minute: float, names: set[str]) -> dict[str, Any]:
@@ -125,18 +132,17 @@ def _expects(expr: str, minute: float, names: set[str]) -> dict[str, Any]:
 
 def _reads(text: Text) -> dict[str, Any]:
     alert = _BY_NAME[text.alert]
-    has_cluster = text.alert != "ExporterAbsent"
     return {
         "eval_time": f"{text.minute * 60:.0f}s",
         "alertname": alert.full_name,
         "exp_alerts": [
             {
                 "exp_labels": {"severity": alert.severity.value}
-                | ({"cluster": "home"} if has_cluster else {})
+                | ({"cluster": text.cluster} if text.cluster else {})
                 | dict(text.labels),
                 "exp_annotations": {
                     "summary": alert.summary,
-                    "description": ("home: " if has_cluster else "") + text.description,
+                    "description": (f"{text.cluster}: " if text.cluster else "") + text.description,
                     "runbook_url": alert.runbook_url,
                 },
             }

@@ -20,7 +20,6 @@ from exporter.store import Store
 from support.captures import Capture
 from support.clocks import FakeClock
 
-SCRAPE_SECONDS = 15
 POLL_SECONDS = 15
 _POLL_BEFORE_SCRAPE = 8
 _EPOCH = 1_800_000_000.0
@@ -38,7 +37,8 @@ class Watch:
     Attributes:
         script: the scenario of LocalAI's cluster; empty for a capture.
         capture: what LocalAI answers at every poll, moved to that moment: the living go on living.
-        instance: the target's label.
+        cluster: the target's label; empty for none.
+        instance: likewise.
         expected: nodes by role.
         hosts: that are expected.
         server_ahead: seconds by which LocalAI's clock is ahead of the exporter's.
@@ -52,6 +52,7 @@ class Watch:
 
     script: str = ""
     capture: Capture | None = None
+    cluster: str = "home"
     instance: str = "one:10040"
     expected: Mapping[str, int] = field(default_factory=dict)
     hosts: tuple[str, ...] = ()
@@ -63,12 +64,17 @@ class Watch:
     lost_scrapes: tuple[Span, ...] = ()
     removed: tuple[Span, ...] = ()
 
-    def scrapes(self, seconds: float) -> Iterator[Sample | None]:
-        """Yield what is scraped every 15 s: the samples, None for a scrape that fails, an empty one for no target."""
+    def scrapes(self, seconds: float, every: int) -> Iterator[Sample | None]:
+        """Yield what is scraped every so often: the samples, None for a scrape that fails, nothing for no target."""
+        for tick, sample in enumerate(self._ticks(seconds)):
+            if tick * POLL_SECONDS % every == 0:
+                yield sample
+
+    def _ticks(self, seconds: float) -> Iterator[Sample | None]:
         clock = FakeClock(_EPOCH)
         exporter: _Exporter | None = None
         asker = _Asked(self, clock)
-        for tick in range(0, int(seconds) + 1, SCRAPE_SECONDS):
+        for tick in range(0, int(seconds) + 1, POLL_SECONDS):
             if _within(tick, self.removed):
                 exporter = None
                 yield {}
