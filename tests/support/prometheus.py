@@ -22,13 +22,14 @@ SCRAPE_INTERVAL_SECONDS = 0.5
 
 
 def tool(name: str) -> str:
-    """Return the path of `prometheus` or `promtool`: from a variable of that name in capitals, or from PATH."""
-    path = os.environ.get(name.upper()) or shutil.which(name)
-    assert path, f"{name} is missing: apt-get install -y prometheus"
+    """Return the path of a program: from a variable of its name in capitals, or from PATH."""
+    path = os.environ.get(name.upper().replace("-", "_")) or shutil.which(name)
+    assert path, f"{name} is missing: apt-get install -y prometheus prometheus-alertmanager"
     return path
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a loopback port on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
@@ -91,7 +92,7 @@ class Prometheus:
 @contextmanager
 def prometheus(folder: Path, target: str, interval: float = SCRAPE_INTERVAL_SECONDS) -> Iterator[Prometheus]:
     """Run Prometheus on a free loopback port, with its data in `folder`, against one target's URL."""
-    port = _free_port()
+    port = free_port()
     configuration = {
         "global": {"scrape_interval": f"{interval * 1000:.0f}ms", "scrape_timeout": "500ms"},
         "scrape_configs": [
