@@ -3,7 +3,7 @@
 import http.client
 import ssl
 
-from exporter.settings import ListenAddress
+from exporter.settings import HEALTHY_PATH, ListenAddress
 
 _TIMEOUT_SECONDS = 3.0
 
@@ -25,7 +25,7 @@ def _secured(host: str, port: int) -> http.client.HTTPSConnection:
 
 def _answers(connection: http.client.HTTPConnection) -> bool:
     try:
-        connection.request("GET", "/-/healthy")
+        connection.request("GET", HEALTHY_PATH)
         return connection.getresponse().status == http.client.OK
     except (OSError, http.client.HTTPException):
         return False

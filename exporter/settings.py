@@ -11,6 +11,9 @@ from urllib.parse import SplitResult, urlsplit
 from exporter.durations import format_duration
 from exporter.errors import UsageError
 
+HEALTH_PATHS = HEALTHY_PATH, READY_PATH = "/-/healthy", "/-/ready"
+"""What a probe asks, which has no credentials: these answers have a word for a body."""
+
 _MAX_PORT = 65_535
 
 MINIMUM_INTERVAL_SECONDS = 0.1

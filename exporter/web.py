@@ -10,9 +10,7 @@ from exporter import __version__
 from exporter.exposition import render
 from exporter.http1 import Request, Response, say
 from exporter.server import Route
-
-HEALTH_PATHS = ("/-/healthy", "/-/ready")
-"""What a probe asks, which has no credentials: these answers have a word for a body."""
+from exporter.settings import HEALTH_PATHS, HEALTHY_PATH, READY_PATH
 
 
 def routes(
@@ -43,8 +41,8 @@ def health_routes(healthy: Callable[[], bool], ready: Callable[[], bool]) -> Map
         return say(HTTPStatus.OK, yes) if holds() else say(HTTPStatus.SERVICE_UNAVAILABLE, no)
 
     return {
-        HEALTH_PATHS[0]: lambda _: said(healthy, "Healthy.", "The poll loop or the server has stopped."),
-        HEALTH_PATHS[1]: lambda _: said(ready, "Ready.", "The first poll has not ended yet."),
+        HEALTHY_PATH: lambda _: said(healthy, "Healthy.", "The poll loop or the server has stopped."),
+        READY_PATH: lambda _: said(ready, "Ready.", "The first poll has not ended yet."),
     }
 
 

@@ -9,14 +9,12 @@ from pathlib import Path
 
 from exporter.errors import UsageError
 from exporter.log import fields
+from exporter.settings import HEALTH_PATHS
 from exporter.webconfig import ClientAuth, WebConfig, parse_config, read_file
 from exporter.webtls import admits, server_context
 from exporter.webusers import Access, BasicAuth
 
 _log = logging.getLogger(__name__)
-
-OPEN_PATHS = frozenset({"/-/healthy", "/-/ready"})
-"""What needs no credentials."""
 
 CHECK_SECONDS = 1.0
 """How often the files are looked at, at most."""
@@ -103,7 +101,7 @@ class WebGuard:
             authorizations: the values of all its `Authorization` headers, as they were sent.
         """
         users = self._fresh().config.users
-        if not users or (method in ("GET", "HEAD") and path in OPEN_PATHS):
+        if not users or (method in ("GET", "HEAD") and path in HEALTH_PATHS):
             return Access.GRANTED
         return self._basic_auth.access(users, authorizations)
 

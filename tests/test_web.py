@@ -11,7 +11,8 @@ from support.web import serving as serving_table
 
 from exporter import __version__
 from exporter.server import Server
-from exporter.web import HEALTH_PATHS, health_routes, routes
+from exporter.settings import HEALTH_PATHS
+from exporter.web import health_routes, routes
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
