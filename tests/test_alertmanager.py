@@ -5,7 +5,6 @@ import re
 import subprocess
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 import yaml
 from generate import ALERTS
 from rulebook import PREFIX
-from support.prometheus import PATIENCE_SECONDS, free_port, tool
+from support.prometheus import PATIENCE_SECONDS, free_port, started, tool
 
 pytestmark = pytest.mark.prometheus
 
@@ -63,9 +62,8 @@ def _alternatives(pattern: str) -> list[str]:
 class Alertmanager:
     """A running Alertmanager with the sample's inhibitions."""
 
-    def __init__(self, url: str, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, url: str) -> None:
         self._url = url
-        self._process = process
         self._tick = threading.Event()
 
     def silenced(self, alerts: Mapping[str, Mapping[str, str]]) -> set[str]:
@@ -91,17 +89,6 @@ class Alertmanager:
                 }
         return {name for name, state in states.items() if state == "suppressed"}
 
-    def wait_until_ready(self) -> None:
-        until = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            assert self._process.poll() is None, "Alertmanager ended"
-            assert time.monotonic() < until, "Alertmanager did not get there in time"
-            try:
-                with urllib.request.urlopen(f"{self._url}/-/ready", timeout=1):
-                    return
-            except (urllib.error.URLError, OSError):
-                self._tick.wait(0.05)
-
 
 @pytest.fixture
 def alertmanager(tmp_path: Path) -> Iterator[Alertmanager]:
@@ -111,25 +98,16 @@ def alertmanager(tmp_path: Path) -> Iterator[Alertmanager]:
     file = tmp_path / "alertmanager.yml"
     file.write_text(json.dumps(sample), "utf-8")  # JSON is YAML
     port = free_port()
-    with (tmp_path / "alertmanager.log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                tool("prometheus-alertmanager"),
-                f"--config.file={file}",
-                f"--storage.path={tmp_path / 'data'}",
-                f"--web.listen-address=127.0.0.1:{port}",
-                "--cluster.listen-address=",
-            ],
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        running = Alertmanager(f"http://127.0.0.1:{port}", process)
-        running.wait_until_ready()
-        yield running
-    finally:
-        process.terminate()
-        process.wait(PATIENCE_SECONDS)
+    words = [
+        tool("prometheus-alertmanager"),
+        f"--config.file={file}",
+        f"--storage.path={tmp_path / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--cluster.listen-address=",
+    ]
+    url = f"http://127.0.0.1:{port}"
+    with started(words, tmp_path / "alertmanager.log", url):
+        yield Alertmanager(url)
 
 
 ONE, TWO = {"instance": "one:10040"}, {"instance": "two:10040"}

@@ -78,15 +78,31 @@ class Prometheus:
             # Prometheus tells nobody when it has scraped: it has to be asked.
             self._tick.wait(SCRAPE_INTERVAL_SECONDS / 5)
 
-    def wait_until_ready(self) -> None:
-        def ready() -> bool:
-            try:
-                with urllib.request.urlopen(f"{self._url}/-/ready", timeout=1):
-                    return True
-            except (urllib.error.URLError, OSError):
-                return False
 
-        self._wait(ready)
+def _is_ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/-/ready", timeout=1):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+@contextmanager
+def started(words: list[str], log: Path, url: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server of the Prometheus project, from when it says at `url` that it is ready to the end of the block."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(words, stdout=output, stderr=output)
+    try:
+        until = time.monotonic() + PATIENCE_SECONDS
+        tick = threading.Event()
+        while not _is_ready(url):
+            assert process.poll() is None, f"{words[0]} ended: see {log}"
+            assert time.monotonic() < until, f"{words[0]} did not get there in time"
+            tick.wait(0.05)
+        yield process
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_SECONDS)
 
 
 @contextmanager
@@ -101,21 +117,12 @@ def prometheus(folder: Path, target: str, interval: float = SCRAPE_INTERVAL_SECO
     }
     file = folder / "prometheus.yml"
     file.write_text(json.dumps(configuration), "utf-8")  # JSON is YAML
-    with (folder / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                tool("prometheus"),
-                f"--config.file={file}",
-                f"--storage.tsdb.path={folder / 'data'}",
-                f"--web.listen-address=127.0.0.1:{port}",
-            ],
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        running = Prometheus(f"http://127.0.0.1:{port}", process)
-        running.wait_until_ready()
-        yield running
-    finally:
-        process.terminate()
-        process.wait(PATIENCE_SECONDS)
+    words = [
+        tool("prometheus"),
+        f"--config.file={file}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    url = f"http://127.0.0.1:{port}"
+    with started(words, folder / "prometheus.log", url) as process:
+        yield Prometheus(url, process)
