@@ -176,6 +176,9 @@ class Client:
             if body.tell() + len(piece) > self._limit:
                 raise self._too_large()
             body.write(piece)
+        if not body.tell() and length is None and "Transfer-Encoding" not in headers:
+            # Only the connection's end tells where this body ends, and it may have come within the header.
+            raise PollError(Reason.PROTOCOL, "the connection ended before the body began")
         return body.getvalue()
 
     def _too_large(self) -> PollError:

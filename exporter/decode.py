@@ -10,7 +10,8 @@ generation  releases     `/api/p2p`                                         `/ap
 3           v4.0-        `llama_cpp_nodes`, `federated_nodes`, `mlx_nodes`  `llama_cpp.nodes`, `mlx.nodes`
 =========== ============ ================================================== =====================================
 
-A key that nobody knows is never an error. A bad entry costs itself only; a bad list costs the answer.
+A key that nobody knows is never an error. A bad entry costs itself only; a bad list costs the answer. What is huge
+takes its time: `on_time` is called at each value and each entry, and what it raises ends the reading.
 """
 
 import hashlib
@@ -23,7 +24,7 @@ from typing import Any, NoReturn
 from exporter.errors import PollError, Reason
 from exporter.labels import label
 from exporter.model import FEDERATED, LLAMA_CPP, MLX, ClockReading, Kind, Node, RoleCounts, Snapshot, Source
-from exporter.strictjson import parse_object
+from exporter.strictjson import OnTime, parse_object, unhurried
 from exporter.timestamps import parse_timestamp
 
 ONLINE_WITHIN_SECONDS = 40.0
@@ -122,13 +123,16 @@ def _node(entry: Any, kind: Kind, keys: _Spelling, now: float) -> Node:
     )
 
 
-def _nodes(value: Mapping[str, Any], key: str, kind: Kind, keys: _Spelling, *, now: float, where: str) -> NodeList:
+def _nodes(
+    value: Mapping[str, Any], key: str, kind: Kind, keys: _Spelling, *, now: float, where: str, on_time: OnTime
+) -> NodeList:
     """Read the list under `key`; null is an empty one, as Go writes a nil slice."""
     if key not in value or not isinstance(value[key], list | None):
         _shape(f"{where} has no list {key!r}")
     nodes: dict[str, Node] = {}
     invalid = duplicate = 0
     for entry in value[key] or ():
+        on_time()
         try:
             node = _node(entry, kind, keys, now)
         except TypeError:
@@ -143,20 +147,21 @@ def _nodes(value: Mapping[str, Any], key: str, kind: Kind, keys: _Spelling, *, n
     return NodeList(tuple(nodes.values()), invalid, duplicate)
 
 
-def workers(body: bytes, now: float) -> Workers:
+def workers(body: bytes, now: float, on_time: OnTime = unhurried) -> Workers:
     """Read `/api/p2p/workers`.
 
     Args:
         body: the answer.
         now: LocalAI's Unix time in seconds.
+        on_time: raises once the deadline has passed.
 
     Raises:
         PollError: `NOT_JSON` or `SHAPE`.
     """
     where = "/api/p2p/workers"
-    value = parse_object(body, where)
+    value = parse_object(body, where, on_time)
     if "llama_cpp" not in value and "mlx" not in value:
-        only = {LLAMA_CPP: _nodes(value, "nodes", LLAMA_CPP, _LISTS, now=now, where=where)}
+        only = {LLAMA_CPP: _nodes(value, "nodes", LLAMA_CPP, _LISTS, now=now, where=where, on_time=on_time)}
         return Workers("2", only, _unknown_lists(value, "nodes"))
     if not isinstance(value.get("nodes", []), list | None):
         # It repeats llama_cpp.nodes for older readers. It is not read, but it tells whether we understand the rest.
@@ -166,15 +171,15 @@ def workers(body: bytes, now: float) -> Workers:
         backend = value.get(kind.backend)
         if not isinstance(backend, dict):
             _shape(f"{where} has no object {kind.backend!r}")
-        lists[kind] = _nodes(backend, "nodes", kind, _LISTS, now=now, where=where)
+        lists[kind] = _nodes(backend, "nodes", kind, _LISTS, now=now, where=where, on_time=on_time)
     return Workers("3", lists, _unknown_lists(value, "nodes", *(kind.backend for kind in lists)))
 
 
-def federation(body: bytes, now: float) -> NodeList:
+def federation(body: bytes, now: float, on_time: OnTime = unhurried) -> NodeList:
     """Read `/api/p2p/federation`; arguments and errors as for `workers`."""
     where = "/api/p2p/federation"
-    value = parse_object(body, where)
-    found = _nodes(value, "nodes", FEDERATED, _LISTS, now=now, where=where)
+    value = parse_object(body, where, on_time)
+    found = _nodes(value, "nodes", FEDERATED, _LISTS, now=now, where=where, on_time=on_time)
     return replace(found, unknown_lists=_unknown_lists(value, "nodes"))
 
 
@@ -202,13 +207,13 @@ def _count(value: Mapping[str, Any], key: str) -> int:
     return count
 
 
-def stats(body: bytes, generation: str) -> Mapping[Kind, tuple[int, int]]:
+def stats(body: bytes, generation: str, on_time: OnTime = unhurried) -> Mapping[Kind, tuple[int, int]]:
     """Read `/api/p2p/stats` of a generation: total and online of each of its kinds.
 
     Raises:
         PollError: `NOT_JSON` or `SHAPE`, also where LocalAI became another release since `/api/p2p/workers`.
     """
-    value = parse_object(body, "/api/p2p/stats")
+    value = parse_object(body, "/api/p2p/stats", on_time)
     counts = {}
     for kind, key in _STATS_KEYS[generation].items():
         pair = value.get(key)
@@ -245,22 +250,25 @@ _P2P_KEYS = {
 }
 
 
-def p2p_snapshot(body: bytes, now: float, clock: ClockReading) -> Snapshot:
+def p2p_snapshot(body: bytes, now: float, clock: ClockReading, on_time: OnTime = unhurried) -> Snapshot:
     """Read `/api/p2p`, which gives neither verdicts nor totals: the 40-second rule and a count stand in.
 
     Args:
         body: the answer.
         now: LocalAI's Unix time in seconds, for the rule.
         clock: LocalAI's clock, for the snapshot.
+        on_time: raises once the deadline has passed.
 
     Raises:
         PollError: `NOT_JSON` or `SHAPE`.
     """
     where = "/api/p2p"
-    value = parse_object(body, where)
+    value = parse_object(body, where, on_time)
     generation = "3" if "llama_cpp_nodes" in value or "mlx_nodes" in value else "1-2"
     keys = _P2P_KEYS[generation]
-    by_kind = {kind: _nodes(value, key, kind, _P2P, now=now, where=where) for kind, key in keys.items()}
+    by_kind = {
+        kind: _nodes(value, key, kind, _P2P, now=now, where=where, on_time=on_time) for kind, key in keys.items()
+    }
     return Snapshot(
         source=Source.P2P,
         generation=generation,
@@ -274,24 +282,24 @@ def p2p_snapshot(body: bytes, now: float, clock: ClockReading) -> Snapshot:
     )
 
 
-def version(body: bytes) -> str:
+def version(body: bytes, on_time: OnTime = unhurried) -> str:
     """Read `/version`.
 
     Raises:
         PollError: `NOT_JSON` or `SHAPE`.
     """
-    value = parse_object(body, "/version").get("version")
+    value = parse_object(body, "/version", on_time).get("version")
     return label(value) if isinstance(value, str) and value else _shape("/version names no version")
 
 
-def capability(body: bytes) -> bool:
+def capability(body: bytes, on_time: OnTime = unhurried) -> bool:
     """Read whether P2P is on from `/.well-known/localai.json`.
 
     Raises:
         PollError: `NOT_JSON` or `SHAPE`.
     """
     where = "/.well-known/localai.json"
-    capabilities = parse_object(body, where).get("capabilities")
+    capabilities = parse_object(body, where, on_time).get("capabilities")
     enabled = capabilities.get("p2p") if isinstance(capabilities, dict) else None
     return enabled if isinstance(enabled, bool) else _shape(f"{where} does not say whether P2P is on")
 

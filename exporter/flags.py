@@ -131,7 +131,13 @@ FLAGS = (
         "HTTP proxy before LocalAI; the environment's proxies are never used.",
         "URL",
     ),
-    Flag("localai.max-response-bytes", _bytes, "32MiB", "The largest answer that is read: about 90,000 nodes.", "SIZE"),
+    Flag(
+        "localai.max-response-bytes",
+        _bytes,
+        "32MiB",
+        "The largest answer that is read, which takes five times as much memory: about 90,000 nodes.",
+        "SIZE",
+    ),
     Flag(
         "poll.interval", parse_duration, "15s", "Time from the start of one poll to the start of the next.", "DURATION"
     ),

@@ -16,6 +16,7 @@ from exporter.clock import Clock
 from exporter.errors import PollError, Reason
 from exporter.memory import NEVER, Doubts, Memory, listed
 from exporter.model import ClockReading, Snapshot, Source
+from exporter.strictjson import OnTime
 
 ASK_AGAIN_SECONDS = 300.0
 """How long it is believed that an endpoint is missing, and that version and capability are what they were."""
@@ -131,19 +132,20 @@ class LocalAI:
         return snapshot or self._read_p2p(deadline), now
 
     def _read_lists(self, deadline: float) -> Snapshot:
+        on_time = self._until(deadline)
         answer, _ = self._get(WORKERS, deadline)
-        workers = _understood(answer, decode.workers, self._server_now())
+        workers = _understood(answer, decode.workers, self._server_now(), on_time)
         answer, _ = self._get(FEDERATION, deadline)
-        federated = _understood(answer, decode.federation, self._server_now())
+        federated = _understood(answer, decode.federation, self._server_now(), on_time)
         answer, clock = self._get(STATS, deadline)
-        totals = _understood(answer, decode.stats, workers.generation)
+        totals = _understood(answer, decode.stats, workers.generation, on_time)
         return decode.lists_snapshot(workers, federated, totals, clock)
 
     def _read_p2p(self, deadline: float) -> Snapshot:
         answer, clock = self._get(P2P, deadline)
         # The rule is LocalAI's, so it is applied to what LocalAI's clock said, to the second.
         now = clock.server if answer.date is None else answer.date
-        return _understood(answer, decode.p2p_snapshot, now, clock)
+        return _understood(answer, decode.p2p_snapshot, now, clock, self._until(deadline))
 
     def _get(self, path: str, deadline: float) -> tuple[Answer, ClockReading]:
         answer = self._client.get(path, deadline)
@@ -153,6 +155,15 @@ class LocalAI:
             self._reading = ClockReading(answer.date + _DATE_MIDDLE_SECONDS, answer.received_at, exact=True)
             return answer, self._reading
         return answer, ClockReading(self._server_now(), self._clock.monotonic(), exact=False)
+
+    def _until(self, deadline: float) -> OnTime:
+        """Return what the reading of an answer calls to hear that the deadline has passed."""
+
+        def on_time() -> None:
+            if self._clock.monotonic() > deadline:
+                raise PollError(Reason.TIMEOUT, "the deadline passed before the answer was read")
+
+        return on_time
 
     def _server_now(self) -> float:
         """LocalAI's clock by its last `Date`; the exporter's where none was ever read."""
@@ -168,18 +179,19 @@ class LocalAI:
         deadline = min(deadline, now + INFO_SECONDS)
         if now >= deadline:
             return memory
+        on_time = self._until(deadline)
         if info_due:
-            version = self._ask(VERSION, decode.version, deadline)
+            version = self._ask(VERSION, deadline, decode.version, on_time)
             upgraded = None not in (version, memory.version) and version != memory.version
             memory = replace(
                 memory,
                 info_asked_at=now,
                 lists_asked_at=NEVER if upgraded else memory.lists_asked_at,
                 version=version,
-                capable=self._ask(WELL_KNOWN, decode.capability, deadline),
+                capable=self._ask(WELL_KNOWN, deadline, decode.capability, on_time),
             )
         if token_due and self._collect_token:
-            token = self._ask(TOKEN, decode.token, deadline)
+            token = self._ask(TOKEN, deadline, decode.token)
             memory = replace(
                 memory,
                 token_read_at=now,
@@ -188,9 +200,9 @@ class LocalAI:
             )
         return memory
 
-    def _ask(self, path: str, read: Callable[[bytes], Value], deadline: float) -> Value | None:
+    def _ask(self, path: str, deadline: float, read: Callable[..., Value], *more: object) -> Value | None:
         try:
-            return read(self._client.get(path, deadline).body)
+            return read(self._client.get(path, deadline).body, *more)
         except PollError:
             return None
 

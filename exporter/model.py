@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from exporter.errors import Reason
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Kind:
-    """One of LocalAI's node lists, as the labels `role` and `backend` name it."""
+class Kind(NamedTuple):
+    """One of LocalAI's node lists, as the labels `role` and `backend` name it.
+
+    A tuple, because it is part of the key of every node, and a tuple's hash costs a tenth of a dataclass's.
+    """
 
     role: str
     backend: str

@@ -23,9 +23,11 @@ def view(
     server_now = snapshot.clock.at(now)
 
     def retained(node_track: Track, last_seen: float | None) -> bool:
+        if node_track.online:
+            return True
         seen_ago = now - node_track.first_seen_at if last_seen is None else server_now - last_seen
         moved_ago = seen_ago if node_track.moved_at is None else now - node_track.moved_at
-        return node_track.online or min(seen_ago, moved_ago) <= retention
+        return min(seen_ago, moved_ago) <= retention
 
     hidden: Counter[tuple[Kind, Hidden]] = Counter({(kind, why): 0 for kind in snapshot.counts for why in Hidden})
     kept = []

@@ -5,7 +5,7 @@ clock lags flaps. That a node's last-seen moved is liveness which needs no clock
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from exporter.model import Change, Kind, Node, Snapshot
 
@@ -36,18 +36,22 @@ class Track:
 
     def follow(self, node: Node, now: float) -> "Track":
         """Return what is known after one more sight of the node."""
-        track = replace(self, online=node.online)
-        if node.last_seen is None:
-            return track
-        if self.highest is None:
-            return replace(track, highest=node.last_seen)
-        if node.last_seen > self.highest:
-            return replace(track, highest=node.last_seen, polls_below=0, moved_at=now)
-        if node.last_seen == self.highest:
-            return replace(track, polls_below=0)
-        if self.polls_below + 1 < RESET_AFTER_POLLS:
-            return replace(track, polls_below=self.polls_below + 1)
-        return replace(track, highest=node.last_seen, polls_below=0)
+        seen, highest = node.last_seen, self.highest
+        if seen == highest and node.online == self.online and not self.polls_below:
+            return self  # what most nodes do at most polls
+        polls_below, moved_at = self.polls_below, self.moved_at
+        if seen is not None:
+            if highest is None:
+                highest = seen
+            elif seen > highest:
+                highest, polls_below, moved_at = seen, 0, now
+            elif seen == highest:
+                polls_below = 0
+            elif polls_below + 1 < RESET_AFTER_POLLS:
+                polls_below += 1
+            else:
+                highest, polls_below = seen, 0
+        return Track(node.online, self.first_seen_at, highest, polls_below, moved_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -447,6 +447,8 @@ class TestProtocol:
             pytest.param(bytes(range(256)) * 16, id="every byte", marks=pytest.mark.fault("garbage")),
             pytest.param(b"\x15\x03\x01\x00\x02\x02\x16", id="TLS alert"),
             pytest.param(b"HTTP/1.1", id="cut status line"),
+            pytest.param(b"HTTP/1.1 200 OK\r\n", id="cut before the header"),
+            pytest.param(b"HTTP/1.1 200 OK\r\nContent-Type: appl", id="cut header"),
             pytest.param(b"HTTP/1.1 abc OK\r\n\r\n{}", id="status in letters"),
             pytest.param(b"HTTP/1.1 20 OK\r\n\r\n{}", id="status too small"),
             pytest.param(b"HTTP/1.1 2000 OK\r\n\r\n{}", id="status too large"),

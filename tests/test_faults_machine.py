@@ -1,5 +1,6 @@
 """What the machine may do to the exporter: full disks, no descriptors, no threads, clocks that jump, and masses."""
 
+import json
 import resource
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from support.localai import FakeClient, entry, generation_3
 from support.processes import command, environment, recorded, replaying, serving
 from support.watching import Shifted, Watch, watching
 
+from exporter import decode
 from exporter.app import make_poller, make_registry
 from exporter.clock import Clock
 from exporter.errors import Reason
@@ -172,6 +174,20 @@ class TestMasses:
         assert len(page.series("node_online")) == len(page.series("node_info")) == LIMIT
         assert page.value("nodes_hidden", role="worker", backend="llama_cpp", reason="limit") == 100_000 - LIMIT
         assert page.value("nodes", role="worker", backend="llama_cpp") == 100_000
+
+    @pytest.mark.fault("nodes-100000")
+    def test_an_answer_takes_five_times_its_bytes_while_it_is_read(self) -> None:
+        nodes = [entry(f"worker-{number % 100:02d}.example.net-{number:010d}") for number in range(20_000)]
+        body = json.dumps({"nodes": nodes}).encode()
+        del nodes
+        tracemalloc.start()
+        try:
+            found = decode.federation(body, FakeClock().wall_now)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert len(found.nodes) == 20_000
+        assert peak < 5 * len(body)
 
     @pytest.mark.heavy
     @pytest.mark.fault("nodes-100000", "changing-ids")

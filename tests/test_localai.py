@@ -1,7 +1,10 @@
+from typing import Any
+
 import pytest
 from support.clocks import FakeClock
 from support.localai import FakeClient, entry, generation_1, generation_2, generation_3, missing, p2p_entry
 
+from exporter.clock import Clock
 from exporter.errors import PollError, Reason
 from exporter.localai import LocalAI
 from exporter.memory import DOUBT_AGAIN_SECONDS, DOUBTS
@@ -99,6 +102,23 @@ def test_no_api_at_all_is_the_404_of_the_fallback(localai: LocalAI, client: Fake
         localai.poll()
     assert (failure.value.reason, failure.value.status) == (Reason.HTTP_STATUS, 404)
     assert client.asked() == ["/api/p2p/workers", "/api/p2p"]
+
+
+@pytest.mark.parametrize("answers", [generation_2, generation_1])
+def test_a_huge_answer_is_read_until_the_deadline_and_no_further(answers: Any, client: FakeClient) -> None:
+    asked_for: list[None] = []
+
+    def monotonic() -> float:
+        asked_for.append(None)
+        return len(asked_for) / 100
+
+    entries = [p2p_entry("gpu-a") if answers is generation_1 else entry("gpu-a")] * 2_000
+    client.paths = answers(entries, [])
+    clock = Clock(wall=lambda: 1_800_000_000.0, monotonic=monotonic, awake=monotonic)
+    with pytest.raises(PollError) as failure:
+        LocalAI(client, clock, timeout=10.0).poll()
+    assert failure.value.reason == Reason.TIMEOUT
+    assert len(asked_for) == pytest.approx(1_001, abs=2)
 
 
 class TestFollowing:
