@@ -47,6 +47,9 @@ CLOSE_SECONDS = 1.5
 WORKERS = 4
 """The threads that make answers. They share one interpreter lock: more of them make no page sooner."""
 
+BEAT_SECONDS = 1.0
+"""How often the thread that waits turns at least, so that one that hangs is told from one that has nothing to do."""
+
 _BACKLOG = 128
 _ACCEPTED_AT_ONCE = 16
 _PAUSE_SECONDS = 0.1  # between two tries to accept where there is no descriptor
@@ -84,6 +87,7 @@ class Server:
         self._listening = False
         self._listen_from = 0.0
         self._short = False
+        self._turned_at = time.monotonic()
         self._closing = threading.Event()
         self._closed_to_new = threading.Event()
         self._abandon = threading.Event()
@@ -112,6 +116,10 @@ class Server:
     def lives(self) -> bool:
         """Whether its threads run: they do until it is closed."""
         return self._thread.is_alive() and self._workers.live
+
+    def silent_seconds(self) -> float:
+        """Return for how long the thread that waits has not turned: hardly above `BEAT_SECONDS`, or it hangs."""
+        return time.monotonic() - self._turned_at
 
     def stop(self) -> None:
         """Accept no more and close what is unused; what is being answered goes on."""
@@ -165,7 +173,7 @@ class Server:
                 self._accept(key.fileobj)
         while done := self._workers.finished():
             self._finish(*done)
-        now = time.monotonic()
+        now = self._turned_at = time.monotonic()
         for connection in [one for one in self._connections if one.deadline <= now]:
             self._drop(connection)
         self._admit(now)
@@ -173,14 +181,14 @@ class Server:
             self._close_to_new()
         self._listen(now)
 
-    def _patience(self, now: float) -> float | None:
+    def _patience(self, now: float) -> float:
         """Return for how many seconds nothing is to be done unless somebody moves."""
-        moments = [connection.deadline for connection in self._connections]
+        moments = [now + BEAT_SECONDS, *(connection.deadline for connection in self._connections)]
         if self._queue:
             moments += [one.waits_since + IDLE_SECONDS for one in self._large if one.stage is Stage.SEND]
         if not self._listening and not self._closing.is_set():
             moments.append(self._listen_from)
-        return max(0.0, min(moments) - now) if moments else None
+        return max(0.0, min(moments) - now)
 
     def _step(self, connection: Connection, do: Callable[[float], None]) -> None:
         """Let a connection go on, and draw the consequences."""
