@@ -21,7 +21,8 @@ from support.certificates import Certificate, make_authority, make_leaf
 from support.processes import PATIENCE_SECONDS, environment
 from support.victim import LARGE_BYTES
 
-from exporter.server import PAGES, WORKERS
+from exporter.places import PAGES
+from exporter.server import WORKERS
 
 SUPPORT = Path(__file__).parent / "support"
 

@@ -17,12 +17,14 @@ from support.certificates import Certificate, make_authority, make_leaf
 from support.web import ANY_PORT, PATIENCE_SECONDS, Reply, ask, connect, place, raw, serving, until_the_end
 
 from exporter import connection as connection_module
+from exporter import places as places_module
 from exporter import server as server_module
 from exporter.errors import UsageError
 from exporter.guard import Open
 from exporter.http1 import Request, Response, say
 from exporter.listen import bind
-from exporter.server import PAGES, SMALL_BYTES, Server
+from exporter.places import PAGES
+from exporter.server import SMALL_BYTES, Server
 from exporter.settings import ListenAddress
 
 GET = b"GET /page HTTP/1.1\r\n\r\n"
@@ -50,8 +52,7 @@ def own_server() -> Iterator[Server]:
 def quick(monkeypatch: pytest.MonkeyPatch, **seconds: float) -> None:
     """Shorten what a client is given."""
     for name, value in seconds.items():
-        module = connection_module if hasattr(connection_module, name) else server_module
-        monkeypatch.setattr(module, name, value)
+        monkeypatch.setattr(connection_module, name, value)
 
 
 def eventually(holds: Callable[[], bool]) -> None:
@@ -368,7 +369,7 @@ class TestLimits:
     def test_a_new_one_waits_until_one_goes(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(server_module, "HELD", PAGES)
         quick(monkeypatch, REQUEST_SECONDS=60.0)
-        monkeypatch.setattr(server_module, "IDLE_SECONDS", 60.0)
+        monkeypatch.setattr(places_module, "GIVE_WAY_SECONDS", 60.0)
         with serving(TABLE) as server:
             held = [dial(server) for _ in range(PAGES)]
             with dial(server, GET) as waiting:
@@ -401,10 +402,10 @@ class TestLimits:
     def test_who_waits_for_a_large_answer_waits_no_longer_than_for_any(
         self, own_server: Server, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(server_module, "IDLE_SECONDS", 60.0)
+        monkeypatch.setattr(places_module, "GIVE_WAY_SECONDS", 60.0)
         quick(monkeypatch, TOTAL_SECONDS=0.5)
         with closing(slow_reader(own_server)):
-            monkeypatch.setattr(server_module, "PAGES", 1)
+            monkeypatch.setattr(places_module, "PAGES", 1)
             with dial(own_server, b"GET /large HTTP/1.1\r\n\r\n") as sock:
                 until_the_end(sock)
         assert ask(own_server, "/large").body == LARGE
@@ -511,7 +512,7 @@ class TestMisfortune:
 
         with dial(own_server) as idle:
             assert ask(own_server, "/page").status == HTTPStatus.OK
-            monkeypatch.setattr(Server, "_admit", broken)
+            monkeypatch.setattr(places_module.Places, "admit", broken)
             idle.sendall(b"G")
             assert until_the_end(idle) == b""
         eventually(lambda: not own_server.lives)
