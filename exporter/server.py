@@ -35,6 +35,9 @@ SMALL_BYTES = 262_144
 HELD = 256
 """The most connections in all, whatever they wait for; fewer where descriptors are few."""
 
+HASTE_SECONDS = 0.05
+"""What a client has to send its request in while all connections are taken: Prometheus does at once, a flood never."""
+
 CLOSE_SECONDS = 1.5
 """What an answer on the way gets when the program is told to stop: a supervisor counts two seconds."""
 
@@ -44,9 +47,10 @@ WORKERS = 4
 BEAT_SECONDS = 1.0
 """How often the thread that waits turns at least, so that one that hangs is told from one that has nothing to do."""
 
-_BACKLOG = 128
+_BACKLOG = 1_024  # a connection that finds it full is tried again only after a second
 _ACCEPTED_AT_ONCE = 16
-_PAUSE_SECONDS = 0.1  # between two tries to accept where there is no descriptor
+_ENDING_SECONDS = 1.0  # what a thread takes that only has to hear of it, many times over
+_PAUSE_SECONDS = 0.1  # between two tries to accept where there is no room, or no descriptor
 
 Route = Callable[[Request], Response]
 
@@ -118,15 +122,15 @@ class Server:
         """Accept no more and close what is unused; what is being answered goes on."""
         self._closing.set()
         self._ring()
-        self._closed_to_new.wait()
+        self._closed_to_new.wait(_ENDING_SECONDS)
 
     def close(self, within: float = CLOSE_SECONDS) -> None:
-        """Stop, and let what is being answered end within so many seconds."""
+        """Stop, and let what is being answered end within so many seconds. A thread that hangs is left to itself."""
         self.stop()
         self._thread.join(within)
         self._abandon.set()
         self._ring()
-        self._thread.join()
+        self._thread.join(_ENDING_SECONDS)
 
     def _ring(self) -> None:
         with suppress(OSError):  # full: it rings already; closed: nobody is to be woken
@@ -177,7 +181,7 @@ class Server:
 
     def _patience(self, now: float) -> float:
         """Return for how many seconds nothing is to be done unless somebody moves."""
-        moments = [now + BEAT_SECONDS, *(one.deadline for one in self._connections), *self._places.moments()]
+        moments = [now + BEAT_SECONDS, *(one.deadline for one in self._connections), *self._places.next_free()]
         if not self._listening and not self._closing.is_set():
             moments.append(self._listen_from)
         return max(0.0, min(moments) - now)
@@ -222,7 +226,7 @@ class Server:
             self._places.leave(connection)  # it was dropped, and its place kept while a worker was at it
             return
         is_large = len(response.body) > SMALL_BYTES and connection.request.method != "HEAD"
-        if is_large and not self._places.take(connection, time.monotonic()):
+        if is_large and not self._places.take(connection, response.body, time.monotonic()):
             return  # the page is thrown away and made again later: small ones cannot wait for the readers of large ones
         self._step(connection, partial(self._send, connection, response))
 
@@ -261,6 +265,8 @@ class Server:
             now = time.monotonic()
             is_full = len(self._connections) >= self._held
             idle = idlest(self._connections, now)
+            if is_full and idle is None:
+                idle = idlest((one for one in self._connections if one.is_asking), now, HASTE_SECONDS)
             if is_full and idle is None:
                 # What waits longer waits in the kernel's backlog, where it costs nothing.
                 self._listen_from = now + _PAUSE_SECONDS

@@ -144,6 +144,11 @@ def test_a_server_that_hangs_is_noticed(probed: tuple[Exporter, str], monkeypatc
     try:
         assert exporter.wait(threading.Event(), check_every=0.01) is False
         assert status(f"{url}/-/healthy") == 503
+        # Nor does it keep the program from its end.
+        closer = threading.Thread(target=exporter.close)
+        closer.start()
+        closer.join(20)
+        assert not closer.is_alive()
     finally:
         end.set()
 
