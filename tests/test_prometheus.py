@@ -1,5 +1,7 @@
 """A real Prometheus scrapes the running exporter while a cluster lives, and its answers are held against the truth."""
 
+import os
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +13,7 @@ from support.clocks import FakeClock
 from support.exposition import Exposition
 from support.localai import FakeClient, entry, generation_3
 from support.processes import Served, serving
-from support.prometheus import Prometheus, prometheus
+from support.prometheus import Prometheus, prometheus, tool
 from support.web import serving as serving_table
 
 from exporter.app import make_registry
@@ -161,6 +163,13 @@ def test_prometheus_stores_the_truth(scene: Scene) -> None:
     # Not one scrape failed, and no series was stored twice.
     assert scene.server.value("min_over_time(up[10m])") == 1
     assert scene.server.value("max(count by (role, backend, host, id) (localai_p2p_node_online))") == 1
+
+
+def test_it_is_the_prometheus_that_is_meant() -> None:
+    said = [subprocess.check_output([tool(name), "--version"], text=True) for name in ("prometheus", "promtool")]
+    found = [text.split()[2].partition(".")[0] for text in said]
+    wanted = os.environ.get("PROMETHEUS_MAJOR", found[0])
+    assert found == [wanted, wanted], said
 
 
 @pytest.fixture
