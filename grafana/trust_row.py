@@ -112,8 +112,8 @@ def _ids() -> bargauge.Panel:
         title="Ids per host",
         about="How many ids LocalAI lists for a host and kind, living or not unseen for longer than the exporter's "
         "retention (24h), the ten with the most. Each start of a node is a new id: a high number is a node that "
-        "restarts in a loop, or a host name that many machines share. Orange: look at that host's log and its "
-        "memory, and at what restarts it.",
+        "restarts in a loop, or a host name that many machines share. Orange: worth a look. Do: read "
+        "that host's log, and find what restarts it.",
         empty="nothing known of any node",
         width=8,
         height=8,
@@ -128,8 +128,9 @@ def _hidden() -> stat.Panel:
     frame = Frame(
         title="Not shown",
         about="Nodes and entries without series of their own. Retention: not seen for 24h, which is normal. Orange, "
-        "limit: there are more nodes than `--node.limit`, raise it. Orange, invalid or duplicate: entries of "
-        "LocalAI's answer that could not be used; look at `/api/p2p/workers` and `/api/p2p/federation` themselves.",
+        "limit: there are more nodes than `--node.limit`. Orange, invalid or duplicate: entries of LocalAI's answer "
+        "that could not be used. Do: restart LocalAI, which then forgets its dead, or raise the limit; for entries "
+        "look at `/api/p2p/workers` and `/api/p2p/federation` themselves.",
         empty="unknown",
         width=6,
         height=8,
