@@ -9,6 +9,7 @@ from look import (
     Frame,
     Group,
     Property,
+    dashed,
     graph,
     graphed,
     limit,
@@ -100,11 +101,15 @@ def _durations() -> timeseries.Panel:
     mean = f"""\
 sum by (cluster, instance) (rate({metric}_sum[$__rate_interval]))
 / sum by (cluster, instance) (rate({metric}_count[$__rate_interval]))"""
-    return graph(
-        frame,
-        graphed(scoped(f"histogram_quantile(0.95, {buckets})"), f"{_NAMED} 95%"),
-        graphed(scoped(mean), f"{_NAMED} mean"),
-    ).axis_soft_min(0)
+    return (
+        graph(
+            frame,
+            graphed(scoped(f"histogram_quantile(0.95, {buckets})"), f"{_NAMED} 95%"),
+            graphed(scoped(mean), f"{_NAMED} mean"),
+        )
+        .axis_soft_min(0)
+        .override_by_regexp("/mean$/", [dashed()])
+    )
 
 
 def _instances() -> table.Panel:

@@ -2,6 +2,7 @@
 
 from grafana_foundation_sdk.builders import bargauge, stat, table, timeseries
 from look import (
+    ASIDE,
     BAD,
     GOOD,
     NOTE,
@@ -81,7 +82,7 @@ count by (cluster) (
             graphed(scoped(disputed, ROLE, HOST), "{{cluster}} disputed"),
         )
         .override_by_regexp("/worker$/", [fixed(NOTE)])
-        .override_by_regexp("/federated$/", [fixed(GOOD)])
+        .override_by_regexp("/federated$/", [fixed(ASIDE)])
         .override_by_regexp("/disputed$/", [fixed(BAD)])
     )
 
@@ -89,7 +90,8 @@ count by (cluster) (
 def _offset() -> timeseries.Panel:
     frame = Frame(
         title="Clock offset",
-        about="LocalAI's clock minus the exporter's, to about a second. Red: more than 5 s either way, so that one of "
+        about="LocalAI's clock minus the exporter's, to about a second. "
+        f"Red: more than {_OFFSET_SECONDS:g} s either way, so that one of "
         "the two is wrong; if it is LocalAI's, its verdicts on nodes are too. Do: NTP on both machines.",
         empty="LocalAI told no time",
         width=10,
