@@ -17,7 +17,14 @@ def row() -> Group:
     """Return the row."""
     return Group(
         "Overview",
-        (_api(), _of_expected("worker", "Workers"), _of_expected("federated", "Federated"), _dead(), _age(), _alerts()),
+        (
+            _api(),
+            _of_expected("worker", "Workers", ("NoWorkersOnline", "BelowExpected", "CapacityDropped")),
+            _of_expected("federated", "Federated", ("BelowExpected", "AllNodesStaleAtOnce")),
+            _dead(),
+            _age(),
+            _alerts(),
+        ),
     )
 
 
@@ -54,7 +61,7 @@ sort(bottomk(12, min by (cluster, instance) (
     )
 
 
-def _of_expected(role: str, title: str) -> stat.Panel:
+def _of_expected(role: str, title: str, alerts: tuple[str, ...]) -> stat.Panel:
     frame = Frame(
         title=title,
         about=f"How many {role} nodes are online, each once, however many exporters see it, and how many there should "
@@ -65,7 +72,7 @@ def _of_expected(role: str, title: str) -> stat.Panel:
         width=4,
         height=5,
         steps=((None, PLAIN), (1, GOOD)),
-        alerts=("NoWorkersOnline", "BelowExpected", "CapacityDropped"),
+        alerts=alerts,
     )
 
     def of_role(expr: str) -> str:

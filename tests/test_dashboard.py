@@ -161,6 +161,13 @@ def test_the_labels_of_a_legend_are_left_by_its_query(query: Query) -> None:
     assert set(re.findall(r"{{(\w+)}}", query.legend)) <= labels(parsed(query.expr))
 
 
+@pytest.mark.parametrize("annotation", ANNOTATIONS, ids=lambda annotation: annotation["name"])
+def test_an_annotation_is_tagged_by_labels_of_its_query(annotation: dict[str, Any]) -> None:
+    assert set(annotation["tagKeys"].split(",")) <= labels(parsed(annotation["expr"]))
+    assert annotation["target"]["expr"] == annotation["expr"]
+    assert annotation["target"]["interval"] == annotation["step"]
+
+
 @pytest.mark.parametrize("panel", [one for one in PANELS if one["type"] == "table"], ids=lambda panel: panel["title"])
 def test_the_columns_of_a_table_come_from_its_queries(panel: dict[str, Any]) -> None:
     columns = panel["transformations"][-1]["options"]["renameByName"]

@@ -130,6 +130,12 @@ CASES = (
         },
     ),
     Case(
+        "P2P that is off",
+        "LocalAI API B",
+        {stored("localai_p2p_enabled", "a"): always(0), stored("localai_p2p_enabled", "b"): always(1)},
+        {'{cluster="home", instance="a"}': 0},
+    ),
+    Case(
         "a target without a cluster is there",
         "LocalAI API A",
         {stored("localai_p2p_up", cluster=""): always(1)},
@@ -221,6 +227,16 @@ CASES = (
         "while LocalAI is down nothing is said of expected hosts",
         "Hosts B",
         {stored("localai_p2p_up"): always(0), stored("localai_p2p_host_expected", host="gpu-1"): always(1)},
+        {},
+    ),
+    Case(
+        "a host beyond the limit may be online",
+        "Hosts B",
+        {
+            stored("localai_p2p_up"): always(1),
+            stored("localai_p2p_host_expected", host="gpu-1"): always(1),
+            kind("nodes_hidden", reason="limit"): always(1),
+        },
         {},
     ),
     Case(

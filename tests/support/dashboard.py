@@ -63,9 +63,7 @@ def _of_variables() -> Iterator[Query]:
 
 
 IN_PANELS = tuple(_of_panels())
-IN_ANNOTATIONS = tuple(
-    Query(one["name"], one["expr"], one["titleFormat"] + one["textFormat"], {}) for one in ANNOTATIONS
-)
+IN_ANNOTATIONS = tuple(Query(one["name"], one["target"]["expr"], one["titleFormat"], {}) for one in ANNOTATIONS)
 IN_VARIABLES = tuple(_of_variables())
 QUERIES = IN_PANELS + IN_ANNOTATIONS + IN_VARIABLES
 
