@@ -87,8 +87,8 @@ def _durations() -> timeseries.Panel:
     frame = Frame(
         title="Poll duration",
         about="How long a whole poll took: the mean, and what 95 of 100 polls stay below. Red: close to the "
-        "deadline, 10 s by default, at which a poll fails. Do: ask LocalAI's `/api/p2p/workers` by curl; a LocalAI that is busy, "
-        "or far away, is slow too.",
+        "deadline, 10 s by default, at which a poll fails. Do: ask LocalAI's `/api/p2p/workers` by curl; a LocalAI "
+        "that is busy, or far away, is slow too.",
         empty="no polls",
         width=8,
         height=8,
@@ -165,8 +165,8 @@ def _scrapes() -> timeseries.Panel:
     frame = Frame(
         title="Scrape duration",
         about="How long Prometheus waited for the exporter's page; LocalAI is not asked meanwhile. Red: close to the "
-        "10 s after which Prometheus gives up by default, and the exporter counts as down. Do: look at the load of its machine, and "
-        "at how many nodes have series.",
+        "10 s after which Prometheus gives up by default, and the exporter counts as down. Do: look at the load of its "
+        "machine, and at how many nodes have series.",
         empty="no scrape",
         width=12,
         height=7,

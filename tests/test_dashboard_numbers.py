@@ -24,9 +24,9 @@ def always(value: float) -> str:
 
 
 def until(minute: int, value: float, then: str = "stale") -> str:
-    """Write a series that has this value until a minute, and ends, or has another from there on."""
+    """Write a series that has this value until a minute, and then another, or these, or ends."""
     rest = (MINUTES - minute) * 60 // SCRAPE_SECONDS
-    return f"{value}+0x{minute * 60 // SCRAPE_SECONDS} {then if then == 'stale' else f'{then}+0x{rest}'}"
+    return f"{value}+0x{minute * 60 // SCRAPE_SECONDS} {f'{then}+0x{rest}' if then.isdigit() else then}"
 
 
 def series(name: str, labels: Mapping[str, str]) -> str:
@@ -265,6 +265,30 @@ CASES = (
         "Nodes whose clock is wrong A",
         CLOCKS,
         {f'{{{NODE.format(1)}, clock="runs ahead"}}': -600},
+    ),
+    Case(
+        "a clock that lags",
+        "Nodes whose clock is wrong A",
+        {
+            node("online", 1): " ".join(["1 1 0"] * 100),
+            node("heartbeat_timestamp_seconds", 1): "0+15x300",
+        },
+        {f'{{{NODE.format(1)}, clock="lags"}}': 5},
+    ),
+    Case(
+        "a node that died is not one that lags",
+        "Nodes whose clock is wrong A",
+        {node("online", 1): until(50, 1, "0"), node("heartbeat_timestamp_seconds", 1): f"0+15x200 {always(3000)}"},
+        {},
+    ),
+    Case(
+        "nor one that died, and was forgotten at once",
+        "Nodes whose clock is wrong A",
+        {
+            node("online", 1): until(50, 1, "0 0 stale"),
+            node("heartbeat_timestamp_seconds", 1): "0+15x200 3000 3000 stale",
+        },
+        {},
     ),
     Case(
         "sides that disagree",
