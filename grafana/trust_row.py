@@ -38,8 +38,8 @@ def _clocks() -> table.Panel:
         title="Nodes whose clock is wrong",
         about="LocalAI compares the node's clock with its own; the exporter also notes when it saw the heartbeat move. "
         "Runs ahead: stamped in the future, or online to LocalAI though nothing moved for 3 minutes; dead, it would "
-        "still be called online. Lags: heartbeats keep coming, and LocalAI has called it offline again and again for 20 "
-        "minutes. Do: set the clock of that host, and keep it by NTP.",
+        "still be called online. Lags: heartbeats keep coming, and LocalAI has called it offline again and again for "
+        "20 minutes. Do: set the clock of that host, and keep it by NTP.",
         empty="no node's clock is seen to be wrong",
         width=10,
         height=8,

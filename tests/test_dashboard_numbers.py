@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from records import UP
-from support.dashboard import QUERIES, interpolated
+from support.dashboard import QUERIES, filled
 from support.prometheus import tool
 
 pytestmark = pytest.mark.prometheus
@@ -73,7 +73,7 @@ class Case:
     query: str
     series: Mapping[str, str]
     expected: Mapping[str, float]
-    chosen: Mapping[str, list[str]] = field(default_factory=dict)
+    chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 NODE = 'backend="llama_cpp", cluster="home", host="gpu-{0}", id="gpu-{0}-x", role="worker"'
@@ -146,7 +146,7 @@ CASES = (
         "LocalAI API A",
         {stored("localai_p2p_up", cluster=cluster): always(1) for cluster in ("home", "lab", "")},
         {'{cluster="lab", instance="a"}': 1},
-        {"cluster": ["lab"]},
+        {"cluster": ("lab",)},
     ),
     Case("two exporters count a worker once", "Workers A", SAME_VIEW, {"{}": 2}),
     Case("of a split network both sides count", "Workers A", SPLIT, {"{}": 2}),
@@ -210,7 +210,7 @@ CASES = (
         "Alerts firing A",
         FIRING,
         {'{alertname="LocalAIP2PExporterAbsent"}': 1},
-        {"cluster": ["home"]},
+        {"cluster": ("home",)},
     ),
     Case(
         "an expected host that nobody knows",
@@ -257,7 +257,7 @@ CASES = (
         "Nodes A",
         CLOCKS,
         {f"{{{NODE.format(3)}}}": 0},
-        {"host": ["gpu-3"]},
+        {"host": ("gpu-3",)},
     ),
     Case("two exporters list a node", "Nodes D", SPLIT, {f"{{{NODE.format(number)}}}": 2 for number in (1, 2)}),
     Case(
@@ -343,13 +343,13 @@ CASES = (
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.query}: {case.name}")
 def test_a_query_answers(case: Case, tmp_path: Path) -> None:
-    (query,) = (one for one in QUERIES if one.place == case.query)
+    (asked,) = (one for one in QUERIES if one.place == case.query)
     test = {
         "interval": f"{SCRAPE_SECONDS}s",
         "input_series": [{"series": name, "values": values} for name, values in case.series.items()],
         "promql_expr_test": [
             {
-                "expr": interpolated(query.expr, case.chosen),
+                "expr": filled(asked.query, case.chosen),
                 # Between two scrapes: whether a window holds the sample at its beginning is no matter of the dashboard.
                 "eval_time": f"{MINUTES * 60 + AFTER_SECONDS}s",
                 "exp_samples": [{"labels": labels, "value": value} for labels, value in case.expected.items()],
