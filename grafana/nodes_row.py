@@ -22,8 +22,7 @@ from queries import EXPORTER, HOST, ONLINE_TO_SOMEBODY, ROLE, YOUNGEST_AGE, boun
 from rulebook import NODE
 from variables import ONE_HOST
 
-OFFLINE_SECONDS = 40
-"""The age at which LocalAI calls a node offline."""
+from exporter.decode import ONLINE_WITHIN_SECONDS
 
 _AHEAD_SECONDS = bound("NodeClockAhead", "ahead_seconds")
 
@@ -70,10 +69,7 @@ or label_replace({several}, "version", "several", "", "")"""
         "version": "LocalAI that lists it",
         "cluster": "Cluster",
     }
-    link = {
-        "title": "Only this host",
-        "url": ONE_HOST,
-    }
+    link = {"title": "Only this host", "url": ONE_HOST}
     return (
         rows(
             frame,
@@ -106,7 +102,7 @@ def _ages() -> timeseries.Panel:
         width=24,
         height=9,
         unit="s",
-        steps=((None, GOOD), (OFFLINE_SECONDS, BAD)),
+        steps=((None, GOOD), (ONLINE_WITHIN_SECONDS, BAD)),
         alerts=("HostLost", "AllNodesStaleAtOnce"),
     )
     expr = f"({YOUNGEST_AGE} > -60) < 120"

@@ -8,6 +8,8 @@ from queries import EXPORTER, HOST, KNOWN, ONLINE_TO_SOMEBODY, ROLE, YOUNGEST_AG
 from records import EXPECTED, ONLINE, UP
 from rulebook import KIND, PREFIX
 
+from exporter.decode import ONLINE_WITHIN_SECONDS
+
 _FIRING = f'alertname=~"{PREFIX}.+", alertstate="firing"'
 _HERE = 'cluster=~"$cluster|"'
 """An exporter that Prometheus does not scrape has no cluster, and is the alert of all of them."""
@@ -130,7 +132,7 @@ def _age() -> stat.Panel:
         width=3,
         height=5,
         unit="s",
-        steps=((None, GOOD), (30, WARN), (40, BAD)),
+        steps=((None, GOOD), (30, WARN), (ONLINE_WITHIN_SECONDS, BAD)),
         alerts=("HostFlapping", "NodeClockBehind"),
     )
     expr = scoped(f"max({YOUNGEST_AGE} and {ONLINE_TO_SOMEBODY} == 1)", ROLE, HOST)

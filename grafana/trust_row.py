@@ -83,6 +83,8 @@ count by (cluster) (
             graphed(scoped(counted, ROLE), "{{cluster}} {{instance}} {{role}}"),
             graphed(scoped(disputed, ROLE, HOST), "{{cluster}} disputed"),
         )
+        # Of a window of 5 minutes each: more points would cost more, and show no more.
+        .interval("1m")
         .override_by_regexp("/worker$/", [fixed(NOTE)])
         .override_by_regexp("/federated$/", [fixed(ASIDE)])
         .override_by_regexp("/disputed$/", [fixed(BAD)])
