@@ -5,6 +5,7 @@ from look import (
     BAD,
     GOOD,
     PLAIN,
+    SHARED,
     WARN,
     Frame,
     Group,
@@ -133,16 +134,16 @@ def _instances() -> table.Panel:
         return scoped(f'max by ({EXPORTER}, {label}) (label_join({metric}, "{label}", "", "version"))')
 
     columns = {
-        "instance": "Instance",
-        "Value #A": "P2P",
-        "localai": "LocalAI",
-        "generation": "API generation",
-        "source": "Read from",
-        "fingerprint": "Network",
-        "exporter": "Exporter",
-        "Value #F": "Certificate",
-        "job": "Job",
-        "cluster": "Cluster",
+        "instance": ("Instance", SHARED),
+        "Value #A": ("P2P", 70),
+        "localai": ("LocalAI", SHARED),
+        "generation": ("API generation", 130),
+        "source": ("Read from", 230),
+        "fingerprint": ("Network", 170),
+        "exporter": ("Exporter", 100),
+        "Value #F": ("Certificate", 120),
+        "job": ("Job", 130),
+        "cluster": ("Cluster", 110),
     }
     return (
         rows(

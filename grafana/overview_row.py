@@ -39,7 +39,7 @@ def _api() -> stat.Panel:
         "LocalAI says that it is off. "
         "Do: `localai-p2p-exporter doctor --localai.url LOCALAI`; row Exporter shows the reason of failed polls.",
         empty="no exporter",
-        width=6,
+        width=4,
         height=5,
         steps=((None, BAD), (1, GOOD)),
         alerts=("APIUnreachable", "APIKeyRejected", "ExporterDown", "P2PDisabled"),
@@ -71,7 +71,7 @@ def _of_expected(role: str, title: str, alerts: tuple[str, ...]) -> stat.Panel:
         "online than expected; without an expectation, so many were online within the time range, and none is now. "
         "Do: row Membership shows which hosts went, row Nodes since when.",
         empty="unknown",
-        width=4,
+        width=5,
         height=5,
         steps=((None, PLAIN), (1, GOOD)),
         alerts=alerts,

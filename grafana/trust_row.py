@@ -7,15 +7,16 @@ from look import (
     GOOD,
     NOTE,
     PLAIN,
+    SHARED,
     WARN,
     Frame,
     Group,
+    band,
     bars,
     counts,
     fixed,
     graph,
     graphed,
-    limit,
     listed,
     numbers,
     rows,
@@ -24,6 +25,7 @@ from look import (
 )
 from queries import HOST, ROLE, alert, bound, inside, scoped
 from rulebook import KIND, NODE
+from variables import to_one_host
 
 _OFFSET_SECONDS = bound("ClockOffset", "seconds")
 
@@ -53,9 +55,17 @@ def _clocks() -> table.Panel:
 label_replace({ahead}, "clock", "runs ahead", "", "")
 or
 label_replace({behind}, "clock", "lags", "", "")"""
-    columns = {"host": "Host", "clock": "Its clock", "id": "Node", "role": "Role", "cluster": "Cluster"}
-    return rows(frame, columns, listed(expr)).override_by_name(
-        "Its clock", spoken({"runs ahead": ("runs ahead", WARN), "lags": ("lags", WARN)})
+    columns = {
+        "host": ("Host", SHARED),
+        "clock": ("Its clock", 110),
+        "role": ("Role", 90),
+        "cluster": ("Cluster", 100),
+        "id": ("Node", SHARED),
+    }
+    return (
+        rows(frame, columns, listed(expr))
+        .override_by_name("Host", [to_one_host()])
+        .override_by_name("Its clock", spoken({"runs ahead": ("runs ahead", WARN), "lags": ("lags", WARN)}))
     )
 
 
@@ -98,7 +108,7 @@ def _offset() -> timeseries.Panel:
         f"Red: more than {_OFFSET_SECONDS:g} s either way, so that one of "
         "the two is wrong; if it is LocalAI's, its verdicts on nodes are too. Do: NTP on both machines.",
         empty="LocalAI told no time",
-        width=10,
+        width=8,
         height=8,
         unit="s",
         steps=((None, BAD), (-_OFFSET_SECONDS, GOOD), (_OFFSET_SECONDS, BAD)),
@@ -106,10 +116,10 @@ def _offset() -> timeseries.Panel:
     )
     expr = scoped("max by (cluster, instance) (localai_p2p_server_clock_offset_seconds)")
     return (
-        limit(graph(frame, graphed(expr, "{{cluster}} {{instance}}")))
+        band(graph(frame, graphed(expr, "{{cluster}} {{instance}}")))
         .decimals(1)
-        .axis_soft_min(-_OFFSET_SECONDS)
-        .axis_soft_max(_OFFSET_SECONDS)
+        .axis_soft_min(-2 * _OFFSET_SECONDS)
+        .axis_soft_max(2 * _OFFSET_SECONDS)
     )
 
 
@@ -121,13 +131,13 @@ def _ids() -> bargauge.Panel:
         "restarts in a loop, or a host name that many machines share. Orange: worth a look. Do: read "
         "that host's log, and find what restarts it.",
         empty="nothing known of any node",
-        width=8,
+        width=10,
         height=8,
         steps=((None, NOTE), (10, WARN)),
         alerts=("DeadNodesPileUp", "DuplicateNodesOnHost"),
     )
     expr = f"topk(10, count by (cluster, role, backend, host) (max by ({NODE}) (localai_p2p_node_online)))"
-    return bars(frame, told(scoped(expr, ROLE, HOST), "{{cluster}} {{host}} {{role}} {{backend}}"))
+    return bars(frame, told(scoped(expr, ROLE, HOST), "{{cluster}} {{host}} {{role}}"))
 
 
 def _hidden() -> stat.Panel:
