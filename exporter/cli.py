@@ -38,6 +38,24 @@ EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 
+def _print(text: bytes) -> None:
+    """Write to standard output, here, where a reader that has gone is expected, and not on Python's way out.
+
+    Raises:
+        BrokenPipeError: whoever read has gone.
+        UsageError: it cannot be written.
+    """
+    try:
+        sys.stdout.buffer.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        # What Python would write on its way out goes nowhere either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise UsageError(f"standard output cannot be written ({error.strerror})") from None
+
+
 def _serve(settings: Settings, _: argparse.Namespace) -> int:
     stop = _stop_on_signals()
     # A core file would hold the API key.
@@ -83,8 +101,7 @@ def _once(settings: Settings, arguments: argparse.Namespace) -> int:
     registry = make_registry(settings.target, store, clock, process=False, ages=output is None)
     body = render(registry).body
     if output is None:
-        sys.stdout.buffer.write(body)
-        sys.stdout.buffer.flush()
+        _print(body)
     else:
         write_atomically(Path(output), body)
     return EXIT_OK if outcome.failure is None else EXIT_FAILED
@@ -92,8 +109,8 @@ def _once(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _doctor(settings: Settings, arguments: argparse.Namespace) -> int:
     report = doctor.examine(settings.target, Clock.system())
-    sys.stdout.write(f"{report.as_json() if arguments.json else report.as_text()}\n")
-    sys.stdout.flush()  # here, where a reader that has gone is expected, and not on Python's way out
+    text = report.as_json() if arguments.json else report.as_text()
+    _print(f"{text}\n".encode(sys.stdout.encoding, "backslashreplace"))
     return report.severity
 
 
@@ -109,12 +126,12 @@ def _demo(settings: Settings, arguments: argparse.Namespace) -> int:
     with Simulator(scenario) as localai:
 
         def announce(exporter: Exporter) -> None:
-            sys.stdout.write(
+            text = (
                 f"A simulated LocalAI answers at  {localai.url}/api/p2p\n"
                 f"The exporter shows it at        {exporter.urls[0]}{settings.telemetry_path}\n"
                 "Ctrl-C ends both.\n"
             )
-            sys.stdout.flush()
+            _print(text.encode())
 
         watched = replace(settings.target, url=localai.url)
         return _run(replace(settings, target=watched), stop, announce)
@@ -195,6 +212,11 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(message)
 
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """End after `--help` or `--version`, once what they wrote has gone out."""
+        _print(b"")
+        super().exit(status, message)
+
     def parse_all(self, words: Sequence[str]) -> argparse.Namespace:
         """Parse every word; what is unknown is named without its value, which could be a key."""
         parsed, unknown = self.parse_known_args(words)
@@ -252,8 +274,6 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
         sys.stderr.write(f"{PROGRAM}: {error}\n")
         return command.usage_exit
     except BrokenPipeError:
-        # Whoever read our output has gone. What Python would write on its way out goes nowhere either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED

@@ -22,6 +22,7 @@ from support.processes import (
     nobody,
     recorded,
     replaying,
+    response,
     run,
     serving,
     silence,
@@ -249,6 +250,29 @@ def test_a_reader_that_has_gone_is_no_traceback(cluster_url: str, name: str) -> 
     with os.fdopen(writer, "wb") as out:
         done = run(name, "--localai.url", cluster_url, "--log.level", "error", stdout=out)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(("once",), 2), (("doctor",), 3), (("doctor", "--json"), 3), (("--help",), 2), (("doctor", "--version"), 3)],
+    ids=["once", "doctor", "json", "help", "version"],
+)
+def test_output_that_cannot_be_written_is_said_in_a_line(
+    cluster_url: str, arguments: tuple[str, ...], code: int
+) -> None:
+    with Path("/dev/full").open("wb") as out:
+        done = run(*arguments, variables={"LOCALAI_URL": cluster_url, "P2P_EXPORTER_LOG_LEVEL": "error"}, stdout=out)
+    said = "localai-p2p-exporter: standard output cannot be written (No space left on device)\n"
+    assert (done.returncode, done.stderr) == (code, said)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_knows_few_characters_is_shown_the_others_escaped(encoding: str) -> None:
+    answers = recorded("v3.6.0/cluster") | {"/version": response('{"version": "v3.6.0 世界"}')}
+    with replaying(answers) as peer:
+        done = run("doctor", variables={"LOCALAI_URL": peer.url, "PYTHONIOENCODING": encoding})
+    assert (done.returncode, done.stderr) == (1, "")
+    assert r"LocalAI v3.6.0 \u4e16\u754c, API" in done.stdout
 
 
 def test_the_first_line_is_enough_for_a_reader(cluster_url: str) -> None:
