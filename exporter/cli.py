@@ -58,10 +58,7 @@ def _print(text: bytes) -> None:
 
 
 def _serve(settings: Settings, _: argparse.Namespace) -> int:
-    stop = _stop_on_signals()
-    # A core file would hold the API key.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    return _run(settings, stop)
+    return _run(settings, _stop_on_signals())
 
 
 def _run(settings: Settings, stop: threading.Event, announce: Callable[[Exporter], None] | None = None) -> int:
@@ -246,6 +243,13 @@ def _parser(name: str, command: _Command) -> _Parser:
     return parser
 
 
+def _leave_no_core() -> None:
+    # A core would hold the API key. One byte is too few for a file, and unlike 0 it also tells Linux (do_coredump in
+    # fs/coredump.c) not to hand the core to a program that core_pattern names.
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (1 if hard else 0, hard))
+
+
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
     """Run a command and return its exit code.
 
@@ -253,6 +257,7 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
         arguments: the command line without the program's name; the process' own by default.
         environ: the environment's variables; the process' own by default.
     """
+    _leave_no_core()
     words = list(sys.argv[1:] if arguments is None else arguments)
     environ = os.environ if environ is None else environ
     name = words.pop(0) if words and not words[0].startswith("-") else "serve"
