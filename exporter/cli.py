@@ -36,7 +36,9 @@ PROGRAM = "localai-p2p-exporter"
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+EXIT_TERMINATED = 128 + signal.SIGTERM
+"""As shells name the end by a signal."""
 
 
 def _print(text: bytes) -> None:
@@ -94,6 +96,8 @@ def _stop_on_signals() -> threading.Event:
 
 
 def _once(settings: Settings, arguments: argparse.Namespace) -> int:
+    # By way of all that tidies up, and also as a process with the id 1, which ignores a signal that has no handler.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     clock, store = Clock.system(), Store()
     outcome = make_poller(settings.target, store, clock).poll()
     output = arguments.output

@@ -289,8 +289,11 @@ def test_the_first_line_is_enough_for_a_reader(cluster_url: str) -> None:
     assert re.fullmatch(r"# HELP localai_p2p_\w+ .+\n", done.stdout)
 
 
-@pytest.mark.parametrize("name", ["once", "doctor"])
-def test_ctrl_c_ends_a_poll_that_hangs_without_a_traceback(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "number", "code"),
+    [("once", signal.SIGINT, 130), ("doctor", signal.SIGINT, 130), ("once", signal.SIGTERM, 143)],
+)
+def test_a_signal_ends_a_poll_that_hangs_without_a_traceback(name: str, number: signal.Signals, code: int) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as localai,
         subprocess.Popen(
@@ -304,9 +307,9 @@ def test_ctrl_c_ends_a_poll_that_hangs_without_a_traceback(name: str) -> None:
         connection, _ = localai.accept()
         with connection:
             assert connection.recv(65_536).startswith(b"GET ")
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             out, err = process.communicate(timeout=PATIENCE_SECONDS)
-    assert (process.returncode, out, err) == (130, b"", b"")
+    assert (process.returncode, out, err) == (code, b"", b"")
 
 
 # serve
