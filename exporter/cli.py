@@ -4,6 +4,7 @@ import argparse
 import gc
 import logging
 import os
+import re
 import resource
 import signal
 import sys
@@ -212,10 +213,10 @@ COMMANDS = {
 }
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
+_FLAG = re.compile(r"--[a-z][a-z.-]*|-[a-z]")
 
+
+class _Parser(argparse.ArgumentParser):
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         """End after `--help` or `--version`, once what they wrote has gone out."""
         _print(b"")
@@ -223,9 +224,16 @@ class _Parser(argparse.ArgumentParser):
 
     def parse_all(self, words: Sequence[str]) -> argparse.Namespace:
         """Parse every word; what is unknown is named without its value, which could be a key."""
-        parsed, unknown = self.parse_known_args(words)
+        try:
+            parsed, unknown = self.parse_known_args(words)
+        except argparse.ArgumentError as error:
+            # Its other text repeats the value.
+            wanted = "expected one argument"
+            said = wanted if error.message == wanted else "this flag takes no value"
+            raise UsageError(f"argument {error.argument_name}: {said}") from None
         if unknown:
-            flags = [word.partition("=")[0] for word in unknown if word.startswith("-")]
+            names = (word.partition("=")[0] for word in unknown)
+            flags = [name for name in names if _FLAG.fullmatch(name)]
             named = f"unknown: {', '.join(flags)}" if flags else "a word that belongs to no flag"
             raise UsageError(f"{named}. See --help; LocalAI's API key goes into --localai.api-key-file")
         return parsed
@@ -240,6 +248,7 @@ def _parser(name: str, command: _Command) -> _Parser:
         epilog="Each flag has the variable that stands behind it; the flag goes first where both are given.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
+        exit_on_error=False,
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     command.more(parser)

@@ -122,6 +122,18 @@ def test_help(arguments: tuple[str, ...]) -> None:
         ),
         pytest.param(("--log.level",), {}, 2, "argument --log.level: expected one argument", id="no-value"),
         pytest.param(
+            (f"--localai.tls-insecure={CANARY}",),
+            {},
+            2,
+            "argument --localai.tls-insecure: this flag takes no value",
+            id="value-of-a-switch",
+        ),
+        pytest.param(
+            ("doctor", f"--json={CANARY}"), {}, 3, "argument --json: this flag takes no value", id="value-of-json"
+        ),
+        pytest.param(("--localai.api-key", f"-{CANARY}"), {}, 2, f"unknown: --localai.api-key. {SEE_HELP}", id="dash"),
+        pytest.param((f"-{CANARY}",), {}, 2, f"a word that belongs to no flag. {SEE_HELP}", id="word-with-a-dash"),
+        pytest.param(
             ("--log.level=loud",), {}, 2, "--log.level: 'loud' is none of debug, info, warn, error", id="value"
         ),
         pytest.param(
