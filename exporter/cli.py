@@ -61,7 +61,14 @@ def _print(text: bytes) -> None:
 
 
 def _serve(settings: Settings, _: argparse.Namespace) -> int:
-    return _run(settings, _stop_on_signals())
+    stop = _stop_on_signals()
+    signal.signal(signal.SIGHUP, _say_what_is_read_again)
+    return _run(settings, stop)
+
+
+def _say_what_is_read_again(_signal: int, _frame: FrameType | None) -> None:
+    # Many send it to have a configuration read again. This thread, the only one that a handler interrupts, waits.
+    _log.info("SIGHUP changes nothing: changed files of the API key and the web configuration are read anyway")
 
 
 def _run(settings: Settings, stop: threading.Event, announce: Callable[[Exporter], None] | None = None) -> int:

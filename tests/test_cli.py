@@ -424,6 +424,17 @@ if subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returnco
             assert "msg=stopped" in stopped(served, pid=int(child))
 
 
+def test_a_signal_to_reload_is_answered_in_the_log_and_ends_nothing(cluster_url: str) -> None:
+    with serving("--localai.url", cluster_url) as served:
+        served.log_until("LocalAI answers")
+        os.kill(served.process.pid, signal.SIGHUP)
+        line = served.log_until("SIGHUP")
+        assert " level=info " in line
+        assert "the web configuration are read anyway" in line
+        assert get(f"{served.url}/-/healthy")[0] == 200
+        stopped(served)
+
+
 def test_a_second_signal_changes_nothing(cluster_url: str) -> None:
     with serving("--localai.url", cluster_url) as served:
         os.kill(served.process.pid, signal.SIGINT)
