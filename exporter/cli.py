@@ -157,7 +157,12 @@ def _script(path: str | None) -> str:
 
 
 def _healthcheck(settings: Settings, _: argparse.Namespace) -> int:
-    return EXIT_OK if healthcheck.is_healthy(settings.health_address or settings.listen_addresses[0]) else EXIT_FAILED
+    address = settings.health_address or settings.listen_addresses[0]
+    complaint = healthcheck.complaint(address)
+    if complaint:
+        sys.stderr.write(f"{PROGRAM}: {address} is not healthy: {complaint}\n")
+        return EXIT_FAILED
+    return EXIT_OK
 
 
 @dataclass(frozen=True, slots=True)
