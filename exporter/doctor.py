@@ -130,7 +130,8 @@ def _api(target: Target, clock: Clock, client: Client) -> Iterator[Finding]:
         # A connection and a memory of its own each, so that every poll asks everything of whoever answers.
         client.close()
         try:
-            snapshot = LocalAI(client, clock, target.poll_timeout, collect_token=target.collect_token).poll()
+            localai = LocalAI(client, clock, target.max_response_bytes, collect_token=target.collect_token)
+            snapshot = localai.poll(clock.monotonic() + target.poll_timeout)
         except PollError as error:
             yield _failure(error, has_key=target.api_key is not None)
             break

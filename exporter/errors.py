@@ -30,7 +30,7 @@ REASONS: Mapping[Reason, str] = {
     Reason.REDIRECT: "LocalAI, or what stands before it, pointed elsewhere; redirects are not followed.",
     Reason.AUTH: "401 or 403: the key is missing, wrong, or not an admin's.",
     Reason.HTTP_STATUS: "Any other status than 200.",
-    Reason.TOO_LARGE: "The answer is larger than `--localai.max-response-bytes`.",
+    Reason.TOO_LARGE: "The answer is larger than `--localai.max-response-bytes`, or has more nodes than go with it.",
     Reason.NOT_JSON: "The answer is not JSON in UTF-8.",
     Reason.SHAPE: "The answer is JSON, and not what any known LocalAI release says there; or it repeats the API key.",
     Reason.INTERNAL: "None of the others: a bug of the exporter. Please report it.",

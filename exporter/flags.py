@@ -135,7 +135,8 @@ FLAGS = (
         "localai.max-response-bytes",
         _bytes,
         "32MiB",
-        "The largest answer that is read, which takes five times as much memory: about 90,000 nodes.",
+        "The largest answer that is read, with a node for each 256 bytes: 32MiB are 100,000 nodes of LocalAI's. A poll "
+        "takes up to 10 times as much memory, with hostile nodes 20 times.",
         "SIZE",
     ),
     Flag(

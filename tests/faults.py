@@ -24,7 +24,7 @@ ROWS: Mapping[str, str] = {
     "length-smaller": "a Content-Length that is less than what comes: never partial data, nor the next answer's start",
     "length-negative": "a negative Content-Length: protocol",
     "length-twice": "two of them: protocol",
-    "hostile-json": "JSON whose values take many times its bytes: memory within twice the cap, and shape",
+    "hostile-json": "JSON whose values take many times its bytes: memory within twice the cap, and too_large",
     # Encodings
     "gzip-bomb": "a gzip bomb: protocol, and memory does not grow",
     "gzip-bomb-302": "the same in the body of a 302: redirect, and the body is not read",
@@ -86,6 +86,7 @@ ROWS: Mapping[str, str] = {
     "text-bidi": "characters that turn the direction of a line",
     "text-long": "10,000 characters",
     "text-empty": "no id is a bad element; no name leaves the host at the whole id",
+    "text-marks": "10,000 commas, braces, quotes: the node lives, and so does the answer",
     # Masses
     "nodes-100000": "100,000 nodes: bounded series and memory, nodes_hidden tells",
     "changing-ids": "ids that change at every poll: bounded series and memory, nodes_hidden tells",

@@ -346,9 +346,9 @@ def _faults_of_json() -> Iterator[Fault]:
     yield Fault("html-200", "html-200", _body(_PAGE % _ECHO), not_json)
     yield Fault("invalid-utf-8", "invalid-utf-8", _member(b'"x": "\xff"'), not_json)
 
-    yield Fault("deep-json", "deep-json", _member(b'"x": ' + b"[" * 100_000 + b"]" * 100_000), shape)
+    yield Fault("deep-json", "deep-json", _member(b'"x": ' + b"[" * 100_000 + b"]" * 100_000), not_json)
     objects = b'{"x":' * 100_000 + b"1" + b"}" * 100_000
-    yield Fault("deep-json", "deep-json-objects", _member(b'"x": ' + objects), shape)
+    yield Fault("deep-json", "deep-json-objects", _member(b'"x": ' + objects), not_json)
     yield Fault("nan", "nan", _member(b'"x": NaN'), not_json)
     yield Fault("infinity", "infinity", _member(b'"x": [-Infinity]'), not_json)
     yield Fault("float-overflow", "float-overflow", _member(b'"x": 1e999'), not_json)
@@ -359,7 +359,7 @@ def _faults_of_json() -> Iterator[Fault]:
     for count in counts:
         yield Fault("bad-count", f"bad-count-{count}", _count("total", count), shape, (STATS,))
     yield Fault("online-over-total", "online-over-total", _count("online", 3), shape, (STATS,))
-    yield Fault("hostile-json", "hostile-json", _member(b'"x": [' + b"{}," * 300_000 + b"{}]"), shape, READ)
+    yield Fault("hostile-json", "hostile-json", _member(b'"x": [' + b"{}," * 300_000 + b"{}]"), Reason.TOO_LARGE, READ)
 
     for path, place in _list_places():
         for wrong in (canaries.BODY, 2, {"a": 1}, True):
@@ -432,6 +432,7 @@ TEXTS = (
     ("text-surrogate", "a\ud800b"),
     ("text-bidi", "a\u202egpu\u2066\u200f"),
     ("text-long", "x" * 10_000),
+    ("text-marks", '",{[]}:\\' * 1_250),
     ("text-empty", ""),
 )
 
