@@ -13,6 +13,7 @@ ROWS: Mapping[str, str] = {
     "drip-header": "a header that drips: timeout at the deadline",
     "drip-chunk": "chunks that drip: timeout at the deadline",
     "endless-100": "100 Continue without end: timeout at the deadline",
+    "endless-103": "Early Hints without end: timeout at the deadline",
     "stall": "an answer that stops in the middle: timeout at the deadline",
     "no-reply": "a connection that is taken and never answered: timeout at the deadline",
     "dns-slow": "a lookup that hangs: dns at the deadline, and while it is busy; one daemon thread, one lookup",
@@ -42,6 +43,8 @@ ROWS: Mapping[str, str] = {
     "http-1.0": "HTTP/1.0 with whole JSON: accepted",
     "garbage": "what is no HTTP: protocol",
     "headers-101": "more than 100 headers: protocol",
+    "header-line": "a line in the header that is none, which hides those below it: protocol, never partial data",
+    "interim": "any number of 1xx before the answer, but for 101: passed over",
     "environment": "netrc and proxies of the environment are not used",
     "cookies": "no cookie is sent back",
     # No JSON

@@ -435,7 +435,28 @@ class TestEncoding:
             assert body(client) == b'{"a": 1}'
 
 
+NO_HEADER_LINES = (
+    b"no colon here",
+    b"Content-Encoding : gzip",
+    b"a b: c",
+    b"a\0b: c",
+    b"\xff: c",
+    b": nameless",
+    b"From nobody",
+    b"\r",
+)
+
+
 class TestProtocol:
+    @pytest.mark.fault("interim")
+    @pytest.mark.parametrize("status", ["100 Continue", "102 Processing", "103 Early Hints", "199 Whatever"])
+    @pytest.mark.parametrize("times", [1, 3])
+    def test_interim_answers_are_passed_over(self, status: str, times: int) -> None:
+        interim = f"HTTP/1.1 {status}\r\nLink: </a>\r\n\r\n".encode() * times
+        with RawServer(keeping_alive(*[interim + ok(b"{}")] * 2)) as server, asking(server.url) as client:
+            assert (body(client), body(client)) == (b"{}", b"{}")
+        assert len(server.peers) == 1
+
     @pytest.mark.parametrize(
         "answer",
         [
@@ -459,6 +480,28 @@ class TestProtocol:
                 marks=pytest.mark.fault("headers-101"),
             ),
             pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 65_536 + b"\r\n\r\n{}", id="64 KiB header"),
+            *(
+                pytest.param(
+                    b"HTTP/1.1 200 OK\r\nX-A: b\r\n%s\r\nContent-Length: 99\r\n\r\n{}" % line,
+                    id=f"line {line!r}",
+                    marks=pytest.mark.fault("header-line"),
+                )
+                for line in NO_HEADER_LINES
+            ),
+            pytest.param(
+                b"HTTP/1.1 200 OK\r\nno colon here\r\nContent-Encoding: gzip\r\n\r\n{}",
+                id="an encoding below what is no header line",
+                marks=pytest.mark.fault("header-line"),
+            ),
+            pytest.param(
+                b"HTTP/1.1 200 OK\r\nContent-Type: message/rfc822\r\n\r\r\nContent-Encoding: gzip\r\n\r\n{}",
+                id="a message within the message",
+                marks=pytest.mark.fault("header-line"),
+            ),
+            pytest.param(b"HTTP/1.1 200 OK\r\n continued\r\nContent-Length: 2\r\n\r\n{}", id="continued from nothing"),
+            pytest.param(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n" + ok(b"{}"), id="101"),
+            pytest.param(b"HTTP/1.1 103 Hints\r\nno colon here\r\n\r\n" + ok(b"{}"), id="no interim line"),
+            pytest.param(b"HTTP/1.1 103 Early Hints\r\n\r\n", id="interim alone"),
             pytest.param(chunked(b'{"a": 1}')[:-8], id="cut in a chunk", marks=pytest.mark.fault("cut-chunk")),
             pytest.param(chunked(b'{"a": 1}')[:-7], id="cut after a chunk's bytes"),
             pytest.param(chunked(b'{"a": 1}')[:-5], id="cut before the last chunk"),

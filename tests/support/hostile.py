@@ -295,6 +295,9 @@ def _faults_of_http() -> Iterator[Fault]:
     yield Fault("drip-header", "drip-header", _drips(head, b"X-A: b\r\n"), timeout)
     yield Fault("drip-chunk", "drip-chunk", _drips(chunked()[:-5], b"1\r\n1\r\n"), timeout)
     yield Fault("endless-100", "endless-100", _drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), timeout)
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    yield Fault("endless-103", "endless-103", _drips(b"", hints), timeout)
+    yield Fault("endless-103", "endless-103-flood", _floods(b"", hints * 1_000), timeout)
     yield Fault("stall", "stall", _then_nothing(head + b"Content-Length: 999\r\n\r\n{"), timeout)
     yield Fault("no-reply", "no-reply", _then_nothing(b""), timeout)
 
@@ -327,6 +330,10 @@ def _faults_of_http() -> Iterator[Fault]:
     yield Fault("http-1.0", "http-1.0", _sends(lambda body: old + body), None)
     yield Fault("garbage", "garbage", _says(_KEY + bytes(range(256)) * 16), protocol)
     yield Fault("headers-101", "headers-101", _says(head + b"X: %s\r\n" % _KEY * 101 + b"\r\n{}"), protocol)
+
+    hidden = head + b"%s\r\nContent-Encoding: gzip\r\n\r\n" % _ECHO
+    yield Fault("header-line", "header-line", _sends(lambda body: hidden + body), protocol)
+    yield Fault("interim", "interim", _sends(lambda body: hints * 3 + ok(body)), None)
 
     yield Fault("date-missing", "date-missing", _dated(""), None)
     yield Fault("date-garbage", "date-garbage", _dated(canaries.KEY), None)
