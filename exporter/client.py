@@ -14,7 +14,7 @@ from requests.auth import AuthBase
 
 from exporter import __version__
 from exporter.echo import repeats
-from exporter.errors import PollError, Reason, UsageError
+from exporter.errors import MachineError, PollError, Reason, UsageError
 from exporter.resolver import Resolver
 from exporter.settings import ApiKeyFile, Secret, Target
 from exporter.transport import DeadlineAdapter, Dialer, Wire, tls_context
@@ -58,8 +58,11 @@ class _Bearer(AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         try:
             key = self._key.read() if isinstance(self._key, ApiKeyFile) else self._key
-        except UsageError:
-            raise PollError(Reason.AUTH, "the file of --localai.api-key-file cannot be used any more") from None
+        except MachineError as error:
+            # No connection could be made either, and no key is wrong.
+            raise PollError(Reason.CONNECT, str(error)) from None
+        except UsageError as error:
+            raise PollError(Reason.AUTH, str(error)) from None
         request.headers["Authorization"] = f"Bearer {key.reveal()}"
         return request
 

@@ -23,7 +23,7 @@ class Reason(StrEnum):
 
 REASONS: Mapping[Reason, str] = {
     Reason.DNS: "The host name could not be resolved.",
-    Reason.CONNECT: "No TCP connection could be made.",
+    Reason.CONNECT: "No TCP connection could be made: nobody answers, or this machine is out of descriptors.",
     Reason.TLS: "The TLS handshake failed, or the certificate was not accepted.",
     Reason.TIMEOUT: "The poll's deadline passed first.",
     Reason.PROTOCOL: "What answered does not keep to HTTP, or used an encoding that was not asked for.",
@@ -60,3 +60,7 @@ class PollError(Exception):
 
 class UsageError(Exception):
     """What the operator gave cannot be used; the text says what to do about it."""
+
+
+class MachineError(UsageError):
+    """What the operator gave cannot be used now, and it is not its fault: no descriptor, no memory, a broken disk."""

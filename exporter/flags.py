@@ -11,6 +11,7 @@ from typing import Any
 
 from exporter.durations import parse_duration
 from exporter.errors import UsageError
+from exporter.files import read_file
 from exporter.settings import ApiKeyFile, ListenAddress, Settings, Target, api_key, base_url, proxy_url
 
 VARIABLE_PREFIX = "P2P_EXPORTER_"
@@ -43,10 +44,10 @@ def _switch(text: str) -> bool:
 def _readable_file(text: str) -> Path:
     path = Path(text)
     try:
-        with path.open("rb"):
-            return path
-    except OSError as error:
-        raise ValueError(f"{text} cannot be read ({type(error).__name__})") from None
+        read_file(path, text)
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+    return path
 
 
 def _host_name(text: str) -> str:

@@ -1,6 +1,7 @@
 """What the operator asked for: frozen values, checked before anything starts."""
 
 import ipaddress
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from exporter.durations import format_duration
 from exporter.errors import UsageError
+from exporter.files import read_file
 
 HEALTH_PATHS = HEALTHY_PATH, READY_PATH = "/-/healthy", "/-/ready"
 """What a probe asks, which has no credentials: these answers have a word for a body."""
@@ -66,15 +68,13 @@ class ApiKeyFile:
         """Read and check the key.
 
         Raises:
-            UsageError: the file cannot be read, or holds no key.
+            UsageError: the file cannot be read, or holds no key; the text never says what it holds.
         """
-        # A word without a slash may be the key itself, given in the place of its file.
-        place = str(self.path) if "/" in str(self.path) else "the file"
-        try:
-            text = self.path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"--localai.api-key-file: {place} cannot be read ({type(error).__name__})") from None
-        return api_key(text, f"--localai.api-key-file: {place}")
+        # What names no file may be the key itself, given in the place of its file. Path.exists() raises for a long one.
+        shown = self.path if os.path.exists(self.path) else "the file"  # noqa: PTH110
+        place = f"--localai.api-key-file: {shown}"
+        # Bytes that are no ASCII become characters that no key may have.
+        return api_key(read_file(self.path, place).decode("ascii", "replace"), place)
 
 
 def base_url(text: str) -> str:

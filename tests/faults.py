@@ -102,6 +102,7 @@ ROWS: Mapping[str, str] = {
     "output-disk-full": "--output on a full disk: a clear error, and the old file stays whole",
     "output-read-only": "--output in a read-only folder: likewise",
     "no-descriptors": "no descriptor to be had: connect, and recovery",
+    "key-file": "an API key's file that is gone, empty, endless or never written to: auth at once, and recovery",
     "no-threads": "no thread to be had: dns where a name must be looked up, and recovery",
     # Status
     "status-401": "in JSON, HTML and empty: auth, asked once",

@@ -1,5 +1,7 @@
+import errno
 import gzip
 import logging
+import os
 import time
 import tracemalloc
 import zlib
@@ -681,6 +683,7 @@ class TestKeyFile:
         assert sent == ["Bearer first", "Bearer second", "Bearer third"]
 
     @pytest.mark.parametrize("content", [None, "", " \n", f"{CANARY}\n{CANARY}", f"{CANARY},b", f"{CANARY}\xe9"])
+    @pytest.mark.fault("key-file")
     def test_that_went_bad_is_auth_and_asks_nobody(self, content: str | None, tmp_path: Path) -> None:
         file = tmp_path / "key"
         if content is not None:
@@ -688,7 +691,27 @@ class TestKeyFile:
         with unvisited() as url, asking(url, api_key=ApiKeyFile(file)) as client:
             error = refusal(client)
         assert (error.reason, error.status) == (Reason.AUTH, None)
-        assert "--localai.api-key-file" in error.detail
+        assert error.detail.startswith("--localai.api-key-file: ")
+        faults = {None: "cannot be read", "": "is empty", " \n": "is empty", f"{CANARY},b": "holds a comma"}
+        assert faults.get(content, "holds a blank, a line break") in error.detail
+        assert CANARY not in error.detail
+
+    @pytest.mark.fault("no-descriptors")
+    @pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE])
+    def test_that_the_machine_cannot_read_is_not_its_fault(
+        self, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file = tmp_path / "key"
+        file.write_text("good")
+
+        def fail(*_: object) -> int:
+            raise OSError(code, CANARY)
+
+        with unvisited() as url, asking(url, api_key=ApiKeyFile(file)) as client, monkeypatch.context() as patched:
+            patched.setattr(os, "open", fail)
+            error = refusal(client)
+        assert (error.reason, error.status) == (Reason.CONNECT, None)
+        assert error.detail == f"--localai.api-key-file: {file} cannot be read ({errno.errorcode[code]})"
 
     def test_that_comes_back_is_used(self, tmp_path: Path) -> None:
         file = tmp_path / "key"

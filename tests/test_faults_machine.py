@@ -74,8 +74,12 @@ class TestClock:
 
 class TestDescriptors:
     @pytest.mark.fault("no-descriptors")
-    def test_none_is_to_be_had_and_then_some_are(self) -> None:
-        flags = ("--poll.interval", "200ms", "--poll.timeout", "200ms")
+    @pytest.mark.parametrize("has_key_file", [False, True], ids=["no key", "key file"])
+    def test_none_is_to_be_had_and_then_some_are(self, has_key_file: bool, tmp_path: Path) -> None:
+        flags = ["--poll.interval", "200ms", "--poll.timeout", "200ms"]
+        if has_key_file:
+            (tmp_path / "key").write_text("k")
+            flags += ["--localai.api-key-file", str(tmp_path / "key")]
         with (
             replaying(recorded("v4.7.1/cluster")) as localai,
             serving("--localai.url", localai.url, *flags) as served,

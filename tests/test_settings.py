@@ -1,5 +1,6 @@
 import copy
 import dataclasses
+import os
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -200,18 +201,32 @@ def test_api_key_file_is_read_anew_each_time(tmp_path: Path) -> None:
         assert file.read().reveal() == key
 
 
-@pytest.mark.parametrize(
-    ("content", "error"), [(None, "FileNotFoundError"), (f"{CANARY}\xff".encode("latin-1"), "UnicodeDecodeError")]
-)
-def test_api_key_file_that_cannot_be_read(tmp_path: Path, content: bytes | None, error: str) -> None:
+def test_api_key_file_that_is_missing_may_be_the_key_itself(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        ApiKeyFile(tmp_path / CANARY).read()
+    assert str(caught.value) == "--localai.api-key-file: the file cannot be read (FileNotFoundError)"
+
+
+def test_api_key_file_in_another_encoding(tmp_path: Path) -> None:
     path = tmp_path / "key"
-    if content is not None:
-        path.write_bytes(content)
+    path.write_bytes(f"{CANARY}\xff".encode("latin-1"))
     with pytest.raises(UsageError) as caught:
         ApiKeyFile(path).read()
-    assert str(caught.value) == f"--localai.api-key-file: {path} cannot be read ({error})"
-    # What cannot be decoded is quoted by Python's own error, which must not be shown as the cause.
+    assert str(caught.value) == f"--localai.api-key-file: {path} {NO_HEADER}"
+    # What Python quotes of the file must not be shown as the cause.
     assert CANARY not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.fault("key-file")
+def test_api_key_file_that_is_no_file_is_neither_waited_for_nor_read(tmp_path: Path) -> None:
+    pipe, endless, huge = tmp_path / "pipe", tmp_path / "endless", tmp_path / "huge"
+    os.mkfifo(pipe)
+    endless.symlink_to("/dev/zero")
+    huge.write_bytes(b"k" * (2**20 + 1))
+    for path, fault in ((pipe, "is no regular file"), (endless, "is no regular file"), (huge, "is larger than 1MiB")):
+        with pytest.raises(UsageError) as caught:
+            ApiKeyFile(path).read()
+        assert str(caught.value) == f"--localai.api-key-file: {path} {fault}"
 
 
 def test_api_key_file_that_is_a_folder(tmp_path: Path) -> None:
