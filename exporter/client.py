@@ -212,6 +212,8 @@ def _check_status(status: int) -> None:
         return
     if status in (401, 403):
         raise PollError(Reason.AUTH, f"LocalAI does not accept the key, or wants one (status {status})", status)
+    if status == requests.codes.proxy_authentication_required:
+        raise PollError(Reason.HTTP_STATUS, "a proxy before LocalAI wants credentials (status 407)", status)
     if 300 <= status < 400:  # noqa: PLR2004 - the redirect class of RFC 9110
         raise PollError(Reason.REDIRECT, f"LocalAI points elsewhere (status {status}); no redirect is followed", status)
     raise PollError(Reason.HTTP_STATUS, f"LocalAI answered with status {status}", status)

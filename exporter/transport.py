@@ -24,7 +24,7 @@ from exporter.errors import PollError, Reason
 from exporter.resolver import Resolver
 
 _TUNNEL_ANSWER_BYTES = 16_384
-_TUNNEL_MADE = re.compile(rb"HTTP/1\.[01] 2\d\d[ \r]")
+_TUNNEL_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r]")
 
 # OpenSSL's X509_V_ERR_* codes that an operator meets, in words that say what to look at.
 _CERTIFICATE_FAULTS = {
@@ -229,8 +229,11 @@ class Dialer:
             answer = b""
         if not answer.endswith(b"\r\n\r\n"):
             raise PollError(Reason.PROTOCOL, "the proxy ended the connection instead of answering")
-        if not _TUNNEL_MADE.match(answer):
-            raise PollError(Reason.CONNECT, "the proxy refuses a connection to LocalAI")
+        status = _TUNNEL_STATUS.match(answer)
+        if not status:
+            raise PollError(Reason.PROTOCOL, "the proxy does not answer in HTTP")
+        if not status[1].startswith(b"2"):
+            raise PollError(Reason.CONNECT, f"the proxy refuses a connection to LocalAI (status {int(status[1])})")
 
 
 def tls_context(
