@@ -43,6 +43,10 @@ _ADVICE: Mapping[tuple[Reason, int | None], tuple[str, str]] = {
         "key",
         "With user accounts on (v4.1 and newer) the P2P API wants an admin's key; v2.21 to v2.23 refuse any key so.",
     ),
+    (Reason.HTTP_STATUS, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED): (
+        "reachable",
+        "Let the proxy pass the exporter on without credentials: it has none to give.",
+    ),
     (Reason.HTTP_STATUS, HTTPStatus.NOT_FOUND): (
         "api",
         "No P2P API is at this URL: check its path. Releases before v3.2 have one only when built with the tag p2p.",
@@ -69,17 +73,27 @@ _ADVICE: Mapping[tuple[Reason, int | None], tuple[str, str]] = {
     ),
     (Reason.INTERNAL, None): ("api", "This is a bug of the exporter: please report it."),
 }
+# Through a proxy these are of the way to it, or from it on.
+_BY_PROXY: Mapping[Reason, str] = {
+    Reason.DNS: "Check the host name in --localai.proxy-url, and that this machine's resolver knows it.",
+    Reason.CONNECT: "Check that the proxy in --localai.proxy-url runs, and that it lets the exporter through.",
+    Reason.TIMEOUT: "Check the network on both sides of --localai.proxy-url; --poll.timeout is how long we wait.",
+    Reason.PROTOCOL: "Check that --localai.proxy-url is an HTTP proxy's, and the port in --localai.url LocalAI's.",
+}
 _WITHOUT_KEY = "LocalAI wants a key: give it by --localai.api-key-file or the variable LOCALAI_API_KEY."
 
 
-def advise(error: PollError, *, has_key: bool = True) -> tuple[str, str]:
+def advise(error: PollError, *, has_key: bool = True, has_proxy: bool = False) -> tuple[str, str]:
     """Return what was looked at (`reachable`, `key` or `api`), and what to do.
 
     Args:
         error: why the poll failed.
         has_key: whether LocalAI was given a key.
+        has_proxy: whether LocalAI is asked through a proxy.
     """
     check, advice = _ADVICE.get((error.reason, error.status)) or _ADVICE[error.reason, None]
     if error.status == HTTPStatus.UNAUTHORIZED and not has_key:
         advice = _WITHOUT_KEY
+    if has_proxy:
+        advice = _BY_PROXY.get(error.reason, advice)
     return check, advice

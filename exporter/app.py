@@ -38,12 +38,15 @@ def make_poller(target: Target, store: Store, clock: Clock) -> Poller:
     Raises:
         UsageError: a TLS file cannot be used.
     """
-    localai = LocalAI(Client(target, clock.monotonic), clock, target.poll_timeout, collect_token=target.collect_token)
+    localai = LocalAI(
+        Client(target, clock.monotonic), clock, target.max_response_bytes, collect_token=target.collect_token
+    )
     return Poller(
         localai,
         store,
         clock,
         interval=target.poll_interval,
+        timeout=target.poll_timeout,
         retention=target.node_retention,
         limit=target.node_limit,
     )

@@ -14,7 +14,7 @@ from requests.auth import AuthBase
 
 from exporter import __version__
 from exporter.echo import repeats
-from exporter.errors import PollError, Reason, UsageError
+from exporter.errors import MachineError, PollError, Reason, UsageError
 from exporter.resolver import Resolver
 from exporter.settings import ApiKeyFile, Secret, Target
 from exporter.transport import DeadlineAdapter, Dialer, Wire, tls_context
@@ -58,8 +58,11 @@ class _Bearer(AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         try:
             key = self._key.read() if isinstance(self._key, ApiKeyFile) else self._key
-        except UsageError:
-            raise PollError(Reason.AUTH, "the file of --localai.api-key-file cannot be used any more") from None
+        except MachineError as error:
+            # No connection could be made either, and no key is wrong.
+            raise PollError(Reason.CONNECT, str(error)) from None
+        except UsageError as error:
+            raise PollError(Reason.AUTH, str(error)) from None
         request.headers["Authorization"] = f"Bearer {key.reveal()}"
         return request
 
@@ -209,6 +212,8 @@ def _check_status(status: int) -> None:
         return
     if status in (401, 403):
         raise PollError(Reason.AUTH, f"LocalAI does not accept the key, or wants one (status {status})", status)
+    if status == requests.codes.proxy_authentication_required:
+        raise PollError(Reason.HTTP_STATUS, "a proxy before LocalAI wants credentials (status 407)", status)
     if 300 <= status < 400:  # noqa: PLR2004 - the redirect class of RFC 9110
         raise PollError(Reason.REDIRECT, f"LocalAI points elsewhere (status {status}); no redirect is followed", status)
     raise PollError(Reason.HTTP_STATUS, f"LocalAI answered with status {status}", status)

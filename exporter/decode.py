@@ -10,8 +10,7 @@ generation  releases     `/api/p2p`                                         `/ap
 3           v4.0-        `llama_cpp_nodes`, `federated_nodes`, `mlx_nodes`  `llama_cpp.nodes`, `mlx.nodes`
 =========== ============ ================================================== =====================================
 
-A key that nobody knows is never an error. What is huge takes its time: `on_time` is called at each value and each
-entry, and what it raises ends the reading.
+A key that nobody knows is never an error. What is huge takes its time and its memory: a `Budget` bounds both.
 """
 
 import hashlib
@@ -25,7 +24,9 @@ from exporter.entries import SPELLED_BY_LISTS, SPELLED_BY_P2P, NodeList, read_li
 from exporter.errors import PollError, Reason
 from exporter.labels import label
 from exporter.model import FEDERATED, LLAMA_CPP, MLX, ClockReading, Kind, RoleCounts, Snapshot, Source
-from exporter.strictjson import OnTime, parse_object, unhurried
+from exporter.strictjson import Budget, parse_object
+
+UNLIMITED = Budget()
 
 _TOKEN = re.compile(rb"[A-Za-z0-9+/=_-]{16,8192}")
 _RELEASE = re.compile(r"v(\d{1,4})\.(\d{1,4})\.")
@@ -48,23 +49,21 @@ def _shape(detail: str) -> NoReturn:
     raise PollError(Reason.SHAPE, detail)
 
 
-def workers(body: bytes, now: float, on_time: OnTime = unhurried) -> Workers:
+def workers(body: bytes, now: float, budget: Budget = UNLIMITED) -> Workers:
     """Read `/api/p2p/workers`.
 
     Args:
         body: the answer.
         now: LocalAI's Unix time in seconds.
-        on_time: raises once the deadline has passed.
+        budget: what the reading may take.
 
     Raises:
         PollError: `NOT_JSON` or `SHAPE`.
     """
     where = "/api/p2p/workers"
-    value = parse_object(body, where, on_time)
+    value = parse_object(body, where, budget)
     if "llama_cpp" not in value and "mlx" not in value:
-        only = {
-            LLAMA_CPP: read_list(value, "nodes", LLAMA_CPP, SPELLED_BY_LISTS, now=now, where=where, on_time=on_time)
-        }
+        only = {LLAMA_CPP: read_list(value, "nodes", LLAMA_CPP, SPELLED_BY_LISTS, now=now, where=where, budget=budget)}
         return Workers("2", only, _unknown_lists(value, "nodes"))
     if not isinstance(value.get("nodes", []), list | None):
         # It repeats llama_cpp.nodes for older readers. It is not read, but it tells whether we understand the rest.
@@ -74,15 +73,15 @@ def workers(body: bytes, now: float, on_time: OnTime = unhurried) -> Workers:
         backend = value.get(kind.backend)
         if not isinstance(backend, dict):
             _shape(f"{where} has no object {kind.backend!r}")
-        lists[kind] = read_list(backend, "nodes", kind, SPELLED_BY_LISTS, now=now, where=where, on_time=on_time)
+        lists[kind] = read_list(backend, "nodes", kind, SPELLED_BY_LISTS, now=now, where=where, budget=budget)
     return Workers("3", lists, _unknown_lists(value, "nodes", *(kind.backend for kind in lists)))
 
 
-def federation(body: bytes, now: float, on_time: OnTime = unhurried) -> NodeList:
+def federation(body: bytes, now: float, budget: Budget = UNLIMITED) -> NodeList:
     """Read `/api/p2p/federation`; arguments and errors as for `workers`."""
     where = "/api/p2p/federation"
-    value = parse_object(body, where, on_time)
-    found = read_list(value, "nodes", FEDERATED, SPELLED_BY_LISTS, now=now, where=where, on_time=on_time)
+    value = parse_object(body, where, budget)
+    found = read_list(value, "nodes", FEDERATED, SPELLED_BY_LISTS, now=now, where=where, budget=budget)
     return replace(found, unknown_lists=_unknown_lists(value, "nodes"))
 
 
@@ -110,13 +109,13 @@ def _count(value: Mapping[str, Any], key: str) -> int:
     return count
 
 
-def stats(body: bytes, generation: str, on_time: OnTime = unhurried) -> Mapping[Kind, tuple[int, int]]:
+def stats(body: bytes, generation: str, budget: Budget = UNLIMITED) -> Mapping[Kind, tuple[int, int]]:
     """Read `/api/p2p/stats` of a generation: total and online of each of its kinds.
 
     Raises:
         PollError: `NOT_JSON` or `SHAPE`, also where LocalAI became another release since `/api/p2p/workers`.
     """
-    value = parse_object(body, "/api/p2p/stats", on_time)
+    value = parse_object(body, "/api/p2p/stats", budget)
     counts = {}
     for kind, key in _STATS_KEYS[generation].items():
         pair = value.get(key)
@@ -153,24 +152,24 @@ _P2P_KEYS = {
 }
 
 
-def p2p_snapshot(body: bytes, now: float, clock: ClockReading, on_time: OnTime = unhurried) -> Snapshot:
+def p2p_snapshot(body: bytes, now: float, clock: ClockReading, budget: Budget = UNLIMITED) -> Snapshot:
     """Read `/api/p2p`, which gives neither verdicts nor totals: the 40-second rule and a count stand in.
 
     Args:
         body: the answer.
         now: LocalAI's Unix time in seconds, for the rule.
         clock: LocalAI's clock, for the snapshot.
-        on_time: raises once the deadline has passed.
+        budget: what the reading may take.
 
     Raises:
         PollError: `NOT_JSON` or `SHAPE`.
     """
     where = "/api/p2p"
-    value = parse_object(body, where, on_time)
+    value = parse_object(body, where, budget)
     generation = "3" if "llama_cpp_nodes" in value or "mlx_nodes" in value else "1-2"
     keys = _P2P_KEYS[generation]
     by_kind = {
-        kind: read_list(value, key, kind, SPELLED_BY_P2P, now=now, where=where, on_time=on_time)
+        kind: read_list(value, key, kind, SPELLED_BY_P2P, now=now, where=where, budget=budget)
         for kind, key in keys.items()
     }
     return Snapshot(
@@ -186,24 +185,24 @@ def p2p_snapshot(body: bytes, now: float, clock: ClockReading, on_time: OnTime =
     )
 
 
-def version(body: bytes, on_time: OnTime = unhurried) -> str:
+def version(body: bytes, budget: Budget = UNLIMITED) -> str:
     """Read `/version`.
 
     Raises:
         PollError: `NOT_JSON` or `SHAPE`.
     """
-    value = parse_object(body, "/version", on_time).get("version")
+    value = parse_object(body, "/version", budget).get("version")
     return label(value) if isinstance(value, str) and value else _shape("/version names no version")
 
 
-def capability(body: bytes, on_time: OnTime = unhurried) -> bool:
+def capability(body: bytes, budget: Budget = UNLIMITED) -> bool:
     """Read whether P2P is on from `/.well-known/localai.json`.
 
     Raises:
         PollError: `NOT_JSON` or `SHAPE`.
     """
     where = "/.well-known/localai.json"
-    capabilities = parse_object(body, where, on_time).get("capabilities")
+    capabilities = parse_object(body, where, budget).get("capabilities")
     enabled = capabilities.get("p2p") if isinstance(capabilities, dict) else None
     return enabled if isinstance(enabled, bool) else _shape(f"{where} does not say whether P2P is on")
 

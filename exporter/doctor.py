@@ -86,8 +86,8 @@ class Report:
         return json.dumps({"url": self.url, "severity": self.severity.name.lower(), "findings": findings}, indent=2)
 
 
-def _failure(error: PollError, *, has_key: bool = True) -> Finding:
-    check, advice = advise(error, has_key=has_key)
+def _failure(error: PollError, target: Target) -> Finding:
+    check, advice = advise(error, has_key=target.api_key is not None, has_proxy=target.proxy_url is not None)
     return Finding(check, Severity.CRITICAL, error.detail, advice)
 
 
@@ -104,18 +104,18 @@ def examine(target: Target, clock: Clock, client: Client | None = None) -> Repor
     """
     client = client or Client(target, clock.monotonic)
     findings = [Finding("settings", Severity.WARNING, concern) for concern in concerns(target)]
-    reachable = _reachable(client, clock.monotonic() + target.poll_timeout)
+    reachable = _reachable(target, client, clock.monotonic() + target.poll_timeout)
     findings.append(reachable)
     if reachable.severity != Severity.CRITICAL:
         findings.extend(_api(target, clock, client))
     return Report(target.url, tuple(findings))
 
 
-def _reachable(client: Client, deadline: float) -> Finding:
+def _reachable(target: Target, client: Client, deadline: float) -> Finding:
     try:
         client.get(READYZ, deadline)
     except PollError as error:
-        failure = _failure(error)
+        failure = _failure(error, target)
         if failure.check == "reachable":
             return failure
         if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
@@ -130,9 +130,10 @@ def _api(target: Target, clock: Clock, client: Client) -> Iterator[Finding]:
         # A connection and a memory of its own each, so that every poll asks everything of whoever answers.
         client.close()
         try:
-            snapshot = LocalAI(client, clock, target.poll_timeout, collect_token=target.collect_token).poll()
+            localai = LocalAI(client, clock, target.max_response_bytes, collect_token=target.collect_token)
+            snapshot = localai.poll(clock.monotonic() + target.poll_timeout)
         except PollError as error:
-            yield _failure(error, has_key=target.api_key is not None)
+            yield _failure(error, target)
             break
         if offset is None and snapshot.clock.exact:
             offset = snapshot.clock.at(clock.monotonic()) - clock.wall()

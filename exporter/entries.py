@@ -7,7 +7,7 @@ from typing import Any
 from exporter.errors import PollError, Reason
 from exporter.labels import label
 from exporter.model import Kind, Node
-from exporter.strictjson import OnTime
+from exporter.strictjson import Budget
 from exporter.timestamps import parse_timestamp
 
 ONLINE_WITHIN_SECONDS = 40.0
@@ -90,7 +90,7 @@ def _node(entry: Any, kind: Kind, keys: Spelling, now: float) -> Node:
 
 
 def read_list(
-    value: Mapping[str, Any], key: str, kind: Kind, keys: Spelling, *, now: float, where: str, on_time: OnTime
+    value: Mapping[str, Any], key: str, kind: Kind, keys: Spelling, *, now: float, where: str, budget: Budget
 ) -> NodeList:
     """Read the list under `key`; null is an empty one, as Go writes a nil slice.
 
@@ -101,17 +101,20 @@ def read_list(
         keys: how they are spelled.
         now: LocalAI's Unix time in seconds.
         where: the path that answered, for the error's text.
-        on_time: raises once the deadline has passed; called at each entry.
+        budget: what the reading may take; its `on_time` is called at each entry.
 
     Raises:
-        PollError: `SHAPE`, there is no list.
+        PollError: `SHAPE`, there is no list; `TOO_LARGE`, it has more entries than the budget has nodes; and whatever
+            `on_time` raises.
     """
     if key not in value or not isinstance(value[key], list | None):
         raise PollError(Reason.SHAPE, f"{where} has no list {key!r}")
+    entries = value[key] or ()
+    budget.check_nodes(len(entries), where)
     nodes: dict[str, Node] = {}
     invalid = duplicate = 0
-    for entry in value[key] or ():
-        on_time()
+    for entry in entries:
+        budget.on_time()
         try:
             node = _node(entry, kind, keys, now)
         except TypeError:

@@ -23,14 +23,14 @@ class Reason(StrEnum):
 
 REASONS: Mapping[Reason, str] = {
     Reason.DNS: "The host name could not be resolved.",
-    Reason.CONNECT: "No TCP connection could be made.",
+    Reason.CONNECT: "No TCP connection could be made: nobody answers, or this machine is out of descriptors.",
     Reason.TLS: "The TLS handshake failed, or the certificate was not accepted.",
     Reason.TIMEOUT: "The poll's deadline passed first.",
     Reason.PROTOCOL: "What answered does not keep to HTTP, or used an encoding that was not asked for.",
     Reason.REDIRECT: "LocalAI, or what stands before it, pointed elsewhere; redirects are not followed.",
     Reason.AUTH: "401 or 403: the key is missing, wrong, or not an admin's.",
     Reason.HTTP_STATUS: "Any other status than 200.",
-    Reason.TOO_LARGE: "The answer is larger than `--localai.max-response-bytes`.",
+    Reason.TOO_LARGE: "The answer is larger than `--localai.max-response-bytes`, or has more nodes than go with it.",
     Reason.NOT_JSON: "The answer is not JSON in UTF-8.",
     Reason.SHAPE: "The answer is JSON, and not what any known LocalAI release says there; or it repeats the API key.",
     Reason.INTERNAL: "None of the others: a bug of the exporter. Please report it.",
@@ -60,3 +60,7 @@ class PollError(Exception):
 
 class UsageError(Exception):
     """What the operator gave cannot be used; the text says what to do about it."""
+
+
+class MachineError(UsageError):
+    """What the operator gave cannot be used now, and it is not its fault: no descriptor, no memory, a broken disk."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from exporter.durations import parse_duration
 from exporter.errors import UsageError
+from exporter.files import read_file
 from exporter.settings import ApiKeyFile, ListenAddress, Settings, Target, api_key, base_url, proxy_url
 
 VARIABLE_PREFIX = "P2P_EXPORTER_"
@@ -43,10 +44,10 @@ def _switch(text: str) -> bool:
 def _readable_file(text: str) -> Path:
     path = Path(text)
     try:
-        with path.open("rb"):
-            return path
-    except OSError as error:
-        raise ValueError(f"{text} cannot be read ({type(error).__name__})") from None
+        read_file(path, text)
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+    return path
 
 
 def _host_name(text: str) -> str:
@@ -118,24 +119,37 @@ FLAGS = (
         "localai.tls-ca-file",
         _readable_file,
         "the system's",
-        "Certificates that LocalAI's must descend from, in PEM.",
+        "Certificates that LocalAI's must descend from, in PEM; read at the start alone.",
         "FILE",
     ),
-    Flag("localai.tls-cert-file", _readable_file, "", "Client certificate for LocalAI, in PEM.", "FILE"),
-    Flag("localai.tls-key-file", _readable_file, "", "Key of the client certificate, in PEM.", "FILE"),
+    Flag(
+        "localai.tls-cert-file",
+        _readable_file,
+        "",
+        "Client certificate for LocalAI, in PEM; read at the start alone.",
+        "FILE",
+    ),
+    Flag(
+        "localai.tls-key-file",
+        _readable_file,
+        "",
+        "Key of the client certificate, in PEM; read at the start alone.",
+        "FILE",
+    ),
     Flag("localai.tls-insecure", _switch, "false", "Accept any certificate. Shown by a metric and a warning."),
     Flag(
         "localai.proxy-url",
         proxy_url,
         "none",
-        "HTTP proxy before LocalAI; the environment's proxies are never used.",
+        "HTTP proxy before LocalAI that wants no credentials; the environment's proxies are never used.",
         "URL",
     ),
     Flag(
         "localai.max-response-bytes",
         _bytes,
         "32MiB",
-        "The largest answer that is read, which takes five times as much memory: about 90,000 nodes.",
+        "The largest answer that is read, with a node for each 256 bytes: 32MiB are 100,000 nodes of LocalAI's. A poll "
+        "takes up to 10 times as much memory, with hostile nodes 20 times.",
         "SIZE",
     ),
     Flag(

@@ -13,10 +13,11 @@ from typing import Protocol, TypeVar
 from exporter import decode
 from exporter.client import Answer
 from exporter.clock import Clock
+from exporter.deadline import until
 from exporter.errors import PollError, Reason
 from exporter.memory import NEVER, Doubts, Memory, listed
 from exporter.model import ClockReading, Snapshot, Source
-from exporter.strictjson import OnTime
+from exporter.strictjson import Budget
 
 ASK_AGAIN_SECONDS = 300.0
 """How long it is believed that an endpoint is missing, and that version and capability are what they were."""
@@ -25,7 +26,8 @@ ASK_TOKEN_AGAIN_SECONDS = 3_600.0
 """How long the join token is believed: it is the cluster's one credential, and is seldom asked for."""
 
 INFO_SECONDS = 2.0
-"""The most time of a poll that version, capability and token may take together."""
+"""The most time of a poll that version, capability and token may take together; and never more than half of what is
+left, because the nodes are still to be put to use."""
 
 WORKERS = "/api/p2p/workers"
 FEDERATION = "/api/p2p/federation"
@@ -64,22 +66,29 @@ class LocalAI:
     Args:
         client: who asks.
         clock: for deadlines, and for LocalAI's time where it does not say its own.
-        timeout: seconds that a whole poll may take.
+        most_bytes: that an answer may have; how many nodes it may have follows from it.
         collect_token: whether the join token may be asked for.
     """
 
-    def __init__(self, client: Getter, clock: Clock, timeout: float, *, collect_token: bool = False) -> None:
+    def __init__(self, client: Getter, clock: Clock, most_bytes: int, *, collect_token: bool = False) -> None:
         self._client = client
         self._clock = clock
-        self._timeout = timeout
+        self._most_bytes = most_bytes
         self._collect_token = collect_token
         self._memory = Memory()
         self._doubts = Doubts()
         self._reading: ClockReading | None = None
         self._reconnected = False
 
-    def poll(self) -> Snapshot:
+    def forget(self) -> None:
+        """Ask LocalAI everything anew at the next poll, as after one that failed: this one came to nothing later on."""
+        self._memory = Memory()
+
+    def poll(self, deadline: float) -> Snapshot:
         """Ask LocalAI once.
+
+        Args:
+            deadline: monotonic time at which the poll must have ended.
 
         Returns:
             What it says, whole.
@@ -87,11 +96,13 @@ class LocalAI:
         Raises:
             PollError: the first question that got no usable answer, and why.
         """
-        deadline = self._clock.monotonic() + self._timeout
         # Forgotten until the poll has succeeded: whatever happens in between, LocalAI is asked anew then.
         before, self._memory = self._memory, Memory()
         self._reconnected = False
         snapshot, lists_asked_at = self._read(before, deadline)
+        budget = self._budget(deadline)
+        budget.check_nodes(len(snapshot.nodes), "LocalAI")
+        budget.on_time()
         changed = self._is_changed(before, snapshot)
         memory = replace(
             Memory() if changed else before,
@@ -132,20 +143,20 @@ class LocalAI:
         return snapshot or self._read_p2p(deadline), now
 
     def _read_lists(self, deadline: float) -> Snapshot:
-        on_time = self._until(deadline)
+        budget = self._budget(deadline)
         answer, _ = self._get(WORKERS, deadline)
-        workers = _understood(answer, decode.workers, self._server_now(), on_time)
+        workers = _understood(answer, decode.workers, self._server_now(), budget)
         answer, _ = self._get(FEDERATION, deadline)
-        federated = _understood(answer, decode.federation, self._server_now(), on_time)
+        federated = _understood(answer, decode.federation, self._server_now(), budget)
         answer, clock = self._get(STATS, deadline)
-        totals = _understood(answer, decode.stats, workers.generation, on_time)
+        totals = _understood(answer, decode.stats, workers.generation, budget)
         return decode.lists_snapshot(workers, federated, totals, clock)
 
     def _read_p2p(self, deadline: float) -> Snapshot:
         answer, clock = self._get(P2P, deadline)
         # The rule is LocalAI's, so it is applied to what LocalAI's clock said, to the second.
         now = clock.server if answer.date is None else answer.date
-        return _understood(answer, decode.p2p_snapshot, now, clock, self._until(deadline))
+        return _understood(answer, decode.p2p_snapshot, now, clock, self._budget(deadline))
 
     def _get(self, path: str, deadline: float) -> tuple[Answer, ClockReading]:
         answer = self._client.get(path, deadline)
@@ -156,14 +167,8 @@ class LocalAI:
             return answer, self._reading
         return answer, ClockReading(self._server_now(), self._clock.monotonic(), exact=False)
 
-    def _until(self, deadline: float) -> OnTime:
-        """Return what the reading of an answer calls to hear that the deadline has passed."""
-
-        def on_time() -> None:
-            if self._clock.monotonic() > deadline:
-                raise PollError(Reason.TIMEOUT, "the deadline passed before the answer was read")
-
-        return on_time
+    def _budget(self, deadline: float) -> Budget:
+        return Budget.of(self._most_bytes, until(deadline, self._clock.monotonic))
 
     def _server_now(self) -> float:
         """LocalAI's clock by its last `Date`; the exporter's where none was ever read."""
@@ -176,19 +181,19 @@ class LocalAI:
         now = self._clock.monotonic()
         info_due = now - memory.info_asked_at >= ASK_AGAIN_SECONDS
         token_due = info_due if memory.has_token is None else now - memory.token_read_at >= ASK_TOKEN_AGAIN_SECONDS
-        deadline = min(deadline, now + INFO_SECONDS)
         if now >= deadline:
             return memory
-        on_time = self._until(deadline)
+        deadline = now + min(INFO_SECONDS, (deadline - now) / 2)
+        budget = self._budget(deadline)
         if info_due:
-            version = self._ask(VERSION, deadline, decode.version, on_time)
+            version = self._ask(VERSION, deadline, decode.version, budget)
             upgraded = None not in (version, memory.version) and version != memory.version
             memory = replace(
                 memory,
                 info_asked_at=now,
                 lists_asked_at=NEVER if upgraded else memory.lists_asked_at,
                 version=version,
-                capable=self._ask(WELL_KNOWN, deadline, decode.capability, on_time),
+                capable=self._ask(WELL_KNOWN, deadline, decode.capability, budget),
             )
         if token_due and self._collect_token:
             token = self._ask(TOKEN, deadline, decode.token)

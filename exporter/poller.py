@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from exporter.clock import Clock, steady_epoch
+from exporter.deadline import until
 from exporter.errors import PollError, Reason
 from exporter.log import fields, origin
 from exporter.model import DURATION_BUCKETS, Change, Failure, Outcome, PollTotals, Snapshot, View
@@ -22,8 +23,11 @@ _NAMED_LISTS = 100  # a hostile LocalAI could make up new names at every poll
 class Asker(Protocol):
     """Whom the loop asks: `exporter.localai.LocalAI`."""
 
-    def poll(self) -> Snapshot:
-        """Return what LocalAI says, or raise PollError."""
+    def poll(self, deadline: float) -> Snapshot:
+        """Return what LocalAI says before a monotonic time, or raise PollError."""
+
+    def forget(self) -> None:
+        """Take it that the newest poll failed."""
 
 
 class Poller:
@@ -34,6 +38,7 @@ class Poller:
         store: where each outcome goes.
         clock: times polls, and the waits between them.
         interval: seconds from the start of one poll to the start of the next.
+        timeout: seconds that a poll may take, from the first question to the choice of what is shown.
         retention: how long an unseen node has series of its own, in seconds.
         limit: the most nodes with series of their own.
 
@@ -42,12 +47,21 @@ class Poller:
     """
 
     def __init__(
-        self, asker: Asker, store: Store, clock: Clock, *, interval: float, retention: float, limit: int
+        self,
+        asker: Asker,
+        store: Store,
+        clock: Clock,
+        *,
+        interval: float,
+        timeout: float,
+        retention: float,
+        limit: int,
     ) -> None:
         self._asker = asker
         self._store = store
         self._clock = clock
         self._interval = interval
+        self._timeout = timeout
         self._retention = retention
         self._limit = limit
         self.beat = clock.awake()
@@ -73,17 +87,23 @@ class Poller:
         """Poll once and publish what came of it, whatever it was."""
         started = self._clock.monotonic()
         before = self._tracked
+        deadline = started + self._timeout
+        on_time = until(deadline, self._clock.monotonic)
         failure = None
         try:
-            snapshot = self._asker.poll()
+            snapshot = self._asker.poll(deadline)
             now = self._clock.monotonic()
-            tracked = track(before, snapshot, now)
-            shown = view(snapshot, tracked.tracks or {}, now, retention=self._retention, limit=self._limit)
+            tracked = track(before, snapshot, now, on_time)
+            tracks = tracked.tracks or {}
+            shown = view(snapshot, tracks, now, retention=self._retention, limit=self._limit, on_time=on_time)
+            on_time()
             self._tracked, self._view = tracked, shown
         except PollError as error:
             failure = Failure(error.reason, error.detail)
         except Exception as bug:  # noqa: BLE001 - the loop outlives whatever nobody thought of, and says so
             failure = Failure(Reason.INTERNAL, f"{type(bug).__name__} at {origin(bug)}")
+        if failure is not None:
+            self._asker.forget()
         finished = self._clock.monotonic()
         self._totals = _counted(self._totals, finished - started, failure)
         self._epoch = steady_epoch(self._epoch, self._clock)

@@ -3,12 +3,19 @@
 from collections import Counter
 from collections.abc import Mapping
 
+from exporter.deadline import OnTime, unhurried
 from exporter.model import Hidden, Kind, ShownNode, Snapshot, View
 from exporter.tracker import Track
 
 
 def view(
-    snapshot: Snapshot, tracks: Mapping[tuple[Kind, str], Track], now: float, *, retention: float, limit: int
+    snapshot: Snapshot,
+    tracks: Mapping[tuple[Kind, str], Track],
+    now: float,
+    *,
+    retention: float,
+    limit: int,
+    on_time: OnTime = unhurried,
 ) -> View:
     """Choose the nodes that are shown, and count the others.
 
@@ -19,6 +26,7 @@ def view(
         retention: a node that was not seen for longer, in seconds on LocalAI's clock, is hidden. Never an online one,
             nor one whose heartbeat moved within that time; one never seen counts from when we first heard of it.
         limit: the most nodes that are shown, online first, then newest.
+        on_time: called at each node; what it raises ends the work.
     """
     server_now = snapshot.clock.at(now)
 
@@ -29,17 +37,23 @@ def view(
         moved_ago = seen_ago if node_track.moved_at is None else now - node_track.moved_at
         return min(seen_ago, moved_ago) <= retention
 
+    def rank(shown: ShownNode) -> tuple[bool, float]:
+        on_time()
+        return not shown.node.online, -(shown.node.last_seen or 0.0)
+
     hidden: Counter[tuple[Kind, Hidden]] = Counter({(kind, why): 0 for kind in snapshot.counts for why in Hidden})
     kept = []
     for node in snapshot.nodes:
+        on_time()
         node_track = tracks[node.kind, node.id]
         if retained(node_track, node.last_seen):
             kept.append(ShownNode(node, node_track.moved_at))
         else:
             hidden[node.kind, Hidden.RETENTION] += 1
     if len(kept) > limit:
-        kept.sort(key=lambda shown: (not shown.node.online, -(shown.node.last_seen or 0.0)))
+        kept.sort(key=rank)
         for shown in kept[limit:]:
+            on_time()
             hidden[shown.node.kind, Hidden.LIMIT] += 1
         del kept[limit:]
     return View(snapshot, now, tuple(kept), dict(hidden))

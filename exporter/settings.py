@@ -1,6 +1,7 @@
 """What the operator asked for: frozen values, checked before anything starts."""
 
 import ipaddress
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,8 +9,11 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import SplitResult, urlsplit
 
+import requests
+
 from exporter.durations import format_duration
 from exporter.errors import UsageError
+from exporter.files import read_file
 
 HEALTH_PATHS = HEALTHY_PATH, READY_PATH = "/-/healthy", "/-/ready"
 """What a probe asks, which has no credentials: these answers have a word for a body."""
@@ -66,15 +70,13 @@ class ApiKeyFile:
         """Read and check the key.
 
         Raises:
-            UsageError: the file cannot be read, or holds no key.
+            UsageError: the file cannot be read, or holds no key; the text never says what it holds.
         """
-        # A word without a slash may be the key itself, given in the place of its file.
-        place = str(self.path) if "/" in str(self.path) else "the file"
-        try:
-            text = self.path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"--localai.api-key-file: {place} cannot be read ({type(error).__name__})") from None
-        return api_key(text, f"--localai.api-key-file: {place}")
+        # What names no file may be the key itself, given in the place of its file. Path.exists() raises for a long one.
+        shown = self.path if os.path.exists(self.path) else "the file"  # noqa: PTH110
+        place = f"--localai.api-key-file: {shown}"
+        # Bytes that are no ASCII become characters that no key may have.
+        return api_key(read_file(self.path, place).decode("ascii", "replace"), place)
 
 
 def base_url(text: str) -> str:
@@ -97,6 +99,8 @@ def proxy_url(text: str) -> str:
         ValueError: as for `base_url`; only proxies that are spoken to in plain HTTP are supported.
     """
     parts = _http_url(text, ("http",), "only proxies that want none are supported")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("a path, query or fragment has no place in a proxy's URL: give scheme, host and port only")
     return f"{parts.scheme}://{parts.netloc}"
 
 
@@ -104,7 +108,7 @@ def _http_url(text: str, schemes: tuple[str, ...], instead: str) -> SplitResult:
     example = f"write it as {schemes[0]}://host:port"
     try:
         parts = urlsplit(text.strip())
-        host, _ = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
     except ValueError:
         raise ValueError(f"not a URL: {example}") from None
     # In the text itself: urlsplit drops tabs and line breaks, and would join what they part.
@@ -112,7 +116,24 @@ def _http_url(text: str, schemes: tuple[str, ...], instead: str) -> SplitResult:
         raise ValueError(f"not a URL with {' or '.join(schemes)}: {example}")
     if parts.username is not None or parts.password is not None:
         raise ValueError(f"a user or password has no place in the URL: {instead}")
+    if port == 0:
+        raise ValueError("nothing can listen on port 0: give the port, or leave it out with its colon")
+    if not _is_host(host):
+        raise ValueError(
+            "the host is neither a name nor an address: a name's parts between dots have 1 to 63 letters, digits, "
+            "hyphens or underscores"
+        )
     return parts
+
+
+def _is_host(host: str) -> bool:
+    """Whether the HTTP library, which is stricter than `urlsplit`, and the resolver take it."""
+    try:
+        requests.Request("GET", f"http://{f'[{host}]' if ':' in host else host}").prepare()
+        encoded = host.encode("idna").decode("ascii")
+    except (requests.RequestException, UnicodeError):
+        return False
+    return ":" in host or re.fullmatch(r"[\w.-]+", encoded, re.ASCII) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +223,10 @@ class Settings:
 def concerns(target: Target) -> list[str]:
     """Return what a careful operator would want to be told of these settings."""
     found = []
-    parts = urlsplit(target.url)
-    if target.api_key and parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+    hops = [urlsplit(url) for url in (target.url, target.proxy_url) if url]
+    # Through a proxy TLS is a tunnel, and plain HTTP is not.
+    is_plain = hops[0].scheme == "http"
+    if target.api_key and is_plain and not all(_is_loopback(hop.hostname or "") for hop in hops):
         found.append("LocalAI's API key goes over the network in plain HTTP: whoever listens can read it")
     if target.tls_insecure:
         found.append("LocalAI's certificate is not checked: whoever stands between can read the API key")

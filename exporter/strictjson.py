@@ -1,25 +1,64 @@
-"""JSON as RFC 8259 and I-JSON (RFC 7493) have it: what Python's reader lets pass beyond that is refused."""
+"""JSON as RFC 8259 and I-JSON (RFC 7493) have it: what Python's reader lets pass beyond that is refused.
+
+What an answer has too much of is refused before it is parsed: values take many times the memory of their bytes.
+"""
 
 import json
 import math
-from collections.abc import Callable
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from exporter.deadline import OnTime, unhurried
 from exporter.errors import PollError, Reason
 
-BYTES_PER_VALUE = 12
-"""An answer has at most one value for so many bytes, and `VALUES_FLOOR` besides. LocalAI's shortest nodes take 15 bytes
-a value, usual ones 25; `{},` takes 3, and 88 as an object in a list: 32 MiB of them would be close to a gigabyte."""
+BYTES_PER_NODE = 256
+"""So many of the bytes that an answer may have allow it one node. LocalAI's take 150, and v4 lists workers twice."""
 
-VALUES_FLOOR = 4_096
-"""So many values any answer may have."""
+NODES_FLOOR = 4_096
+"""So many nodes any answer may have."""
 
-OnTime = Callable[[], None]
-"""Raises `PollError` once time is over. Tens of thousands of nodes take a second to read, so it is called at each."""
+VALUES_PER_NODE = 16
+"""How many values come with a node: seven as LocalAI spells it, and those twice."""
+
+MOST_MARKS = 65_536
+"""The most marks of JSON, such as commas, between two braces. LocalAI's objects have a dozen, and no list of anything
+else; Python's reader hears of the deadline at each brace only, and this many keys take it a tenth of a second."""
+
+_MOST_LEVELS = 1_000  # Python's reader follows no more
+_OTHER_OBJECTS = 16  # what holds the lists of nodes
+_PIECE_BYTES = 65_536
+_NO_MARKS = bytes(set(range(256)) - set(b'"{}[],:'))
 
 
-def unhurried() -> None:
-    """Time is never over."""
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What the reading of an answer may take.
+
+    Attributes:
+        nodes: the most nodes.
+        on_time: called again and again; what it raises ends the reading.
+    """
+
+    nodes: int = sys.maxsize
+    on_time: OnTime = unhurried
+
+    @classmethod
+    def of(cls, most_bytes: int, on_time: OnTime) -> "Budget":
+        """Return what goes with the most bytes that an answer may have."""
+        return cls(max(NODES_FLOOR, most_bytes // BYTES_PER_NODE), on_time)
+
+    def check_nodes(self, count: int, where: str) -> None:
+        """Let no more nodes pass than are allowed.
+
+        Raises:
+            PollError: `TOO_LARGE`, these are more.
+        """
+        if count > self.nodes:
+            raise PollError(
+                Reason.TOO_LARGE, f"{where} answered more than the {self.nodes} nodes that the cap on bytes allows"
+            )
 
 
 def _refuse(_: object) -> NoReturn:
@@ -36,24 +75,65 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value if len(value) == len(pairs) else _refuse(pairs)
 
 
-def parse_object(body: bytes, where: str, on_time: OnTime = unhurried) -> dict[str, Any]:
+def _marks(body: bytes, on_time: OnTime) -> Iterator[bytes]:
+    """Yield the braces, brackets, commas and colons outside strings, a piece of the answer at a time."""
+    inside = False
+    held = b""
+    for start in range(0, len(body), _PIECE_BYTES):
+        on_time()
+        # An escaped backslash escapes nothing; one that is left at the end escapes what the next piece begins with.
+        piece = (held + body[start : start + _PIECE_BYTES]).replace(rb"\\", b"")
+        held = b"\\" if piece.endswith(b"\\") else b""
+        marks = piece.removesuffix(held).replace(rb"\"", b"").translate(None, _NO_MARKS)
+        # Two quotes side by side change nothing for what stands around them, and most strings have no mark inside.
+        parts = marks.replace(b'""', b"").split(b'"')
+        yield b"".join(parts[inside::2])
+        inside ^= len(parts) % 2 == 0
+
+
+def _check_size(body: bytes, where: str, budget: Budget) -> None:
+    """Refuse an answer that has too much of something.
+
+    Raises:
+        PollError: `TOO_LARGE`, more objects or values than the nodes that are allowed account for; `SHAPE`, more
+            members of one object or list than any LocalAI says; `NOT_JSON`, a nesting that is too deep to follow.
+    """
+    objects = values = levels = marks_since_brace = 0
+    for marks in _marks(body, budget.on_time):
+        opened = marks.count(b"{") + marks.count(b"[")
+        levels += opened - marks.count(b"}") - marks.count(b"]")
+        if levels > _MOST_LEVELS:
+            raise PollError(Reason.NOT_JSON, f"{where} answered something that is nested too deeply to be read")
+        objects += marks.count(b"{")
+        values += opened + marks.count(b",")
+        first, *further = map(len, marks.replace(b"}", b"{").split(b"{"))
+        marks_since_brace += first
+        if max(marks_since_brace, *further, 0) > MOST_MARKS:
+            raise PollError(Reason.SHAPE, f"{where} answered an object or a list with more members than LocalAI's have")
+        if further:
+            marks_since_brace = further[-1]
+    # Each node may stand there twice.
+    budget.check_nodes(max((objects - _OTHER_OBJECTS) // 2, values // VALUES_PER_NODE), where)
+
+
+def parse_object(body: bytes, where: str, budget: Budget) -> dict[str, Any]:
     """Return the object that `body` is.
 
     Args:
         body: UTF-8 without a byte order mark.
         where: the path that answered it, for the error's text.
-        on_time: called at each object.
+        budget: what the reading may take; its `on_time` is called at each object.
 
     Raises:
         PollError: `NOT_JSON`, also for NaN, an infinite number, a key that stands twice, and a nesting that is too
-            deep to follow; `SHAPE`, it is JSON and no object, or has more values than any LocalAI says in so many
-            bytes; and whatever `on_time` raises.
+            deep to follow; `SHAPE`, it is JSON and no object, or has more members in one place than any LocalAI says;
+            `TOO_LARGE`, it has more objects or values than the budget's nodes account for; and whatever `on_time`
+            raises.
     """
-    if sum(map(body.count, (b",", b"{", b"["))) > VALUES_FLOOR + len(body) // BYTES_PER_VALUE:
-        raise PollError(Reason.SHAPE, f"{where} answered more values than LocalAI says in so many bytes")
+    _check_size(body, where, budget)
 
     def timely(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        on_time()
+        budget.on_time()
         return _unique(pairs)
 
     try:

@@ -10,17 +10,21 @@ import re
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from http.client import HTTPResponse
 from typing import Any
 
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HeaderParsingError
+from urllib3.util.response import assert_header_parsing
 
 from exporter.errors import PollError, Reason
 from exporter.resolver import Resolver
 
 _TUNNEL_ANSWER_BYTES = 16_384
-_TUNNEL_MADE = re.compile(rb"HTTP/1\.[01] 2\d\d[ \r]")
+_TUNNEL_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r]")
 
 # OpenSSL's X509_V_ERR_* codes that an operator meets, in words that say what to look at.
 _CERTIFICATE_FAULTS = {
@@ -225,8 +229,11 @@ class Dialer:
             answer = b""
         if not answer.endswith(b"\r\n\r\n"):
             raise PollError(Reason.PROTOCOL, "the proxy ended the connection instead of answering")
-        if not _TUNNEL_MADE.match(answer):
-            raise PollError(Reason.CONNECT, "the proxy refuses a connection to LocalAI")
+        status = _TUNNEL_STATUS.match(answer)
+        if not status:
+            raise PollError(Reason.PROTOCOL, "the proxy does not answer in HTTP")
+        if not status[1].startswith(b"2"):
+            raise PollError(Reason.CONNECT, f"the proxy refuses a connection to LocalAI (status {int(status[1])})")
 
 
 def tls_context(
@@ -253,12 +260,45 @@ def tls_context(
     return context
 
 
+class _Response(HTTPResponse):
+    """An answer whose whole header was understood, after any number of interim ones (RFC 9110, section 15.2)."""
+
+    def begin(self) -> None:
+        """Read the header.
+
+        Raises:
+            PollError: `PROTOCOL`, it has a line that is none, or LocalAI would go on in another protocol.
+        """
+        while self.headers is None:
+            super().begin()
+            self._check_header()
+            if self.status == HTTPStatus.SWITCHING_PROTOCOLS:
+                raise PollError(Reason.PROTOCOL, "LocalAI switches to a protocol that nobody asked for")
+            if self.status < HTTPStatus.OK:
+                self.headers = self.msg = None  # as it was before: the next one is read
+
+    def _check_header(self) -> None:
+        # Python ends the header at the first line that is none. What stands below would be lost without a word: that
+        # the body is compressed, or how long it is. A message within the message would swallow lines too.
+        try:
+            assert_header_parsing(self.msg)
+        except HeaderParsingError:
+            whole = False
+        else:
+            whole = not self.msg.is_multipart()
+        if not whole:
+            raise PollError(Reason.PROTOCOL, "the answer's header holds a line that is none")
+
+
 def _pools(dialer: Dialer) -> dict[str, type[HTTPConnectionPool]]:
     class Plain(HTTPConnection):
+        response_class = _Response
+
         def connect(self) -> None:
             self.sock = dialer.tcp(self.host, self.port or 80)
 
     class Secured(HTTPSConnection):
+        response_class = _Response
         tunnel_to: tuple[str, int, Mapping[str, str]] | None = None
 
         def set_tunnel(

@@ -13,10 +13,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from exporter.errors import UsageError
+from exporter.files import read_file
 from exporter.settings import Secret
 from exporter.strictyaml import Value, parse_document
-
-_MOST_BYTES = 2**20
 
 MOST_COST = 14
 """Of a bcrypt hash: a check takes about a second there, and each step doubles it."""
@@ -131,24 +130,6 @@ class WebConfig:
     tls: TLSConfig | None = None
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     users: Mapping[str, Secret] = field(default_factory=lambda: MappingProxyType({}))
-
-
-def read_file(path: Path, place: str) -> bytes:
-    """Return a file's content.
-
-    Raises:
-        UsageError: it cannot be read, or is too large to be what it should be; the text begins with `place`.
-    """
-    try:
-        if path.exists() and not path.is_file():  # a named pipe would be waited for without end
-            raise UsageError(f"{place} is no regular file")
-        with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise UsageError(f"{place} cannot be read ({type(error).__name__})") from None
-    if len(content) > _MOST_BYTES:
-        raise UsageError(f"{place} is larger than 1MiB")
-    return content
 
 
 def parse_config(content: bytes, path: Path) -> WebConfig:

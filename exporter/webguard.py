@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.errors import UsageError
+from exporter.files import read_file
 from exporter.log import fields
 from exporter.settings import HEALTH_PATHS
-from exporter.webconfig import ClientAuth, WebConfig, parse_config, read_file
+from exporter.webconfig import ClientAuth, WebConfig, parse_config
 from exporter.webtls import admits, server_context
 from exporter.webusers import Access, BasicAuth
 

@@ -13,6 +13,7 @@ ROWS: Mapping[str, str] = {
     "drip-header": "a header that drips: timeout at the deadline",
     "drip-chunk": "chunks that drip: timeout at the deadline",
     "endless-100": "100 Continue without end: timeout at the deadline",
+    "endless-103": "Early Hints without end: timeout at the deadline",
     "stall": "an answer that stops in the middle: timeout at the deadline",
     "no-reply": "a connection that is taken and never answered: timeout at the deadline",
     "dns-slow": "a lookup that hangs: dns at the deadline, and while it is busy; one daemon thread, one lookup",
@@ -24,7 +25,7 @@ ROWS: Mapping[str, str] = {
     "length-smaller": "a Content-Length that is less than what comes: never partial data, nor the next answer's start",
     "length-negative": "a negative Content-Length: protocol",
     "length-twice": "two of them: protocol",
-    "hostile-json": "JSON whose values take many times its bytes: memory within twice the cap, and shape",
+    "hostile-json": "JSON whose values take many times its bytes: memory within twice the cap, and too_large",
     # Encodings
     "gzip-bomb": "a gzip bomb: protocol, and memory does not grow",
     "gzip-bomb-302": "the same in the body of a 302: redirect, and the body is not read",
@@ -42,6 +43,8 @@ ROWS: Mapping[str, str] = {
     "http-1.0": "HTTP/1.0 with whole JSON: accepted",
     "garbage": "what is no HTTP: protocol",
     "headers-101": "more than 100 headers: protocol",
+    "header-line": "a line in the header that is none, which hides those below it: protocol, never partial data",
+    "interim": "any number of 1xx before the answer, but for 101: passed over",
     "environment": "netrc and proxies of the environment are not used",
     "cookies": "no cookie is sent back",
     # No JSON
@@ -86,6 +89,7 @@ ROWS: Mapping[str, str] = {
     "text-bidi": "characters that turn the direction of a line",
     "text-long": "10,000 characters",
     "text-empty": "no id is a bad element; no name leaves the host at the whole id",
+    "text-marks": "10,000 commas, braces, quotes: the node lives, and so does the answer",
     # Masses
     "nodes-100000": "100,000 nodes: bounded series and memory, nodes_hidden tells",
     "changing-ids": "ids that change at every poll: bounded series and memory, nodes_hidden tells",
@@ -98,6 +102,7 @@ ROWS: Mapping[str, str] = {
     "output-disk-full": "--output on a full disk: a clear error, and the old file stays whole",
     "output-read-only": "--output in a read-only folder: likewise",
     "no-descriptors": "no descriptor to be had: connect, and recovery",
+    "key-file": "an API key's file that is gone, empty, endless or never written to: auth at once, and recovery",
     "no-threads": "no thread to be had: dns where a name must be looked up, and recovery",
     # Status
     "status-401": "in JSON, HTML and empty: auth, asked once",

@@ -1,5 +1,7 @@
+import errno
 import gzip
 import logging
+import os
 import time
 import tracemalloc
 import zlib
@@ -435,7 +437,28 @@ class TestEncoding:
             assert body(client) == b'{"a": 1}'
 
 
+NO_HEADER_LINES = (
+    b"no colon here",
+    b"Content-Encoding : gzip",
+    b"a b: c",
+    b"a\0b: c",
+    b"\xff: c",
+    b": nameless",
+    b"From nobody",
+    b"\r",
+)
+
+
 class TestProtocol:
+    @pytest.mark.fault("interim")
+    @pytest.mark.parametrize("status", ["100 Continue", "102 Processing", "103 Early Hints", "199 Whatever"])
+    @pytest.mark.parametrize("times", [1, 3])
+    def test_interim_answers_are_passed_over(self, status: str, times: int) -> None:
+        interim = f"HTTP/1.1 {status}\r\nLink: </a>\r\n\r\n".encode() * times
+        with RawServer(keeping_alive(*[interim + ok(b"{}")] * 2)) as server, asking(server.url) as client:
+            assert (body(client), body(client)) == (b"{}", b"{}")
+        assert len(server.peers) == 1
+
     @pytest.mark.parametrize(
         "answer",
         [
@@ -459,6 +482,28 @@ class TestProtocol:
                 marks=pytest.mark.fault("headers-101"),
             ),
             pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 65_536 + b"\r\n\r\n{}", id="64 KiB header"),
+            *(
+                pytest.param(
+                    b"HTTP/1.1 200 OK\r\nX-A: b\r\n%s\r\nContent-Length: 99\r\n\r\n{}" % line,
+                    id=f"line {line!r}",
+                    marks=pytest.mark.fault("header-line"),
+                )
+                for line in NO_HEADER_LINES
+            ),
+            pytest.param(
+                b"HTTP/1.1 200 OK\r\nno colon here\r\nContent-Encoding: gzip\r\n\r\n{}",
+                id="an encoding below what is no header line",
+                marks=pytest.mark.fault("header-line"),
+            ),
+            pytest.param(
+                b"HTTP/1.1 200 OK\r\nContent-Type: message/rfc822\r\n\r\r\nContent-Encoding: gzip\r\n\r\n{}",
+                id="a message within the message",
+                marks=pytest.mark.fault("header-line"),
+            ),
+            pytest.param(b"HTTP/1.1 200 OK\r\n continued\r\nContent-Length: 2\r\n\r\n{}", id="continued from nothing"),
+            pytest.param(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n" + ok(b"{}"), id="101"),
+            pytest.param(b"HTTP/1.1 103 Hints\r\nno colon here\r\n\r\n" + ok(b"{}"), id="no interim line"),
+            pytest.param(b"HTTP/1.1 103 Early Hints\r\n\r\n", id="interim alone"),
             pytest.param(chunked(b'{"a": 1}')[:-8], id="cut in a chunk", marks=pytest.mark.fault("cut-chunk")),
             pytest.param(chunked(b'{"a": 1}')[:-7], id="cut after a chunk's bytes"),
             pytest.param(chunked(b'{"a": 1}')[:-5], id="cut before the last chunk"),
@@ -638,6 +683,7 @@ class TestKeyFile:
         assert sent == ["Bearer first", "Bearer second", "Bearer third"]
 
     @pytest.mark.parametrize("content", [None, "", " \n", f"{CANARY}\n{CANARY}", f"{CANARY},b", f"{CANARY}\xe9"])
+    @pytest.mark.fault("key-file")
     def test_that_went_bad_is_auth_and_asks_nobody(self, content: str | None, tmp_path: Path) -> None:
         file = tmp_path / "key"
         if content is not None:
@@ -645,7 +691,27 @@ class TestKeyFile:
         with unvisited() as url, asking(url, api_key=ApiKeyFile(file)) as client:
             error = refusal(client)
         assert (error.reason, error.status) == (Reason.AUTH, None)
-        assert "--localai.api-key-file" in error.detail
+        assert error.detail.startswith("--localai.api-key-file: ")
+        faults = {None: "cannot be read", "": "is empty", " \n": "is empty", f"{CANARY},b": "holds a comma"}
+        assert faults.get(content, "holds a blank, a line break") in error.detail
+        assert CANARY not in error.detail
+
+    @pytest.mark.fault("no-descriptors")
+    @pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE])
+    def test_that_the_machine_cannot_read_is_not_its_fault(
+        self, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file = tmp_path / "key"
+        file.write_text("good")
+
+        def fail(*_: object) -> int:
+            raise OSError(code, CANARY)
+
+        with unvisited() as url, asking(url, api_key=ApiKeyFile(file)) as client, monkeypatch.context() as patched:
+            patched.setattr(os, "open", fail)
+            error = refusal(client)
+        assert (error.reason, error.status) == (Reason.CONNECT, None)
+        assert error.detail == f"--localai.api-key-file: {file} cannot be read ({errno.errorcode[code]})"
 
     def test_that_comes_back_is_used(self, tmp_path: Path) -> None:
         file = tmp_path / "key"

@@ -26,7 +26,9 @@ class World:
         self.time = FakeClock(wall=SERVER_NOW - 100)
         self.store = Store()
         self.answer: Snapshot | PollError = snapshot()
-        self.poller = Poller(self, self.store, self.time.clock, interval=15.0, retention=86_400.0, limit=limit)
+        self.poller = Poller(
+            self, self.store, self.time.clock, interval=15.0, timeout=10.0, retention=86_400.0, limit=limit
+        )
         self.registry = CollectorRegistry()
         self.collector = P2PCollector(
             self.store,
@@ -39,7 +41,11 @@ class World:
         )
         self.registry.register(self.collector)
 
-    def poll(self) -> Snapshot:
+    def forget(self) -> None:
+        """Nothing is remembered."""
+
+    def poll(self, deadline: float) -> Snapshot:
+        assert deadline == self.time.monotonic_now + 10.0
         if isinstance(self.answer, PollError):
             raise self.answer
         return self.answer

@@ -1,3 +1,4 @@
+import json
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,10 +12,12 @@ from support.generated import ENTRIES, JSON, KEYED, KEYS, encode, mutated
 from support.localai import entry, p2p_entry, stats
 
 from exporter import decode
+from exporter.deadline import unhurried
 from exporter.entries import PRESUMED_FUTURE_SECONDS, NodeList
 from exporter.errors import PollError, Reason
 from exporter.labels import LABEL_CHARACTERS
 from exporter.model import FEDERATED, LLAMA_CPP, MLX, ClockReading, Kind, Node, RoleCounts, Snapshot
+from exporter.strictjson import Budget
 
 NOW = 1_800_000_000.0
 CLOCK = ClockReading(NOW, 0.0, exact=True)
@@ -286,8 +289,8 @@ READERS: dict[str, Callable[[bytes], object]] = {
         b'{"nodes": [], "federated_nodes": [], "x": -Infinity}',
         b'{"nodes": [], "federated_nodes": [], "x": 1e999}',
         b'{"nodes": [], "nodes": []}',
-        b'{"x":         ' * 100_000,
-        b"[            " * 100_000,
+        b'{"x":         ' * 60_000,
+        b"[            " * 60_000,
         b'{"x": ' + b"1" * 5_000 + b"}",
     ],
     ids=lambda body: repr(body[:24]),
@@ -307,18 +310,78 @@ def test_json_that_says_nothing(read: Callable[[bytes], object], body: bytes) ->
     assert failure.value.reason == Reason.SHAPE
 
 
-@pytest.mark.parametrize("piece", [b"{},", b"[],", b"1,", b'"a",', b'{"a":1},', b"{}        ,"], ids=repr)
-def test_an_answer_that_would_take_many_times_its_bytes_is_refused_unread(piece: bytes) -> None:
-    body = b'{"nodes": [' + (piece * (2**20 // len(piece)))[:-1] + b"]}"
+def refused_unread(body: bytes, budget: Budget) -> Reason:
+    """Why an answer is refused, having taken no memory to speak of."""
     tracemalloc.start()
     try:
         with pytest.raises(PollError) as failure:
-            decode.federation(body, NOW)
+            decode.federation(body, NOW, budget)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert failure.value.reason == Reason.SHAPE
-    assert peak < len(body) / 10
+    assert peak < 2**21
+    return failure.value.reason
+
+
+BUDGET = Budget.of(4 * 2**20, unhurried)
+
+
+@pytest.mark.parametrize("piece", [b"{},", b'{"a":1},', b"{}        ,", b'{"a":[1,1,1,1,1,1,1,1,1,1,1]},'], ids=repr)
+def test_more_values_than_nodes_account_for_are_refused_unread(piece: bytes) -> None:
+    body = b'{"nodes": [' + (piece * (4 * 2**20 // len(piece)))[:-1] + b"]}"
+    assert refused_unread(body, BUDGET) == Reason.TOO_LARGE
+
+
+@pytest.mark.parametrize("piece", [b"[],", b"1,", b'"a",', b'"a":1,'], ids=repr)
+def test_more_members_than_localai_has_anywhere_are_refused_unread(piece: bytes) -> None:
+    body = b'{"nodes": [' + (piece * (2**20 // len(piece)))[:-1] + b"]}"
+    assert refused_unread(body, Budget()) == Reason.SHAPE
+
+
+def test_a_nesting_that_nobody_follows_is_refused_unread() -> None:
+    body = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
+    assert refused_unread(body, BUDGET) == Reason.NOT_JSON
+
+
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [
+        (decode.federation, '{"nodes": [%s]}'),
+        (decode.workers, '{"llama_cpp": {"nodes": [%s]}, "mlx": {"nodes": null}}'),
+    ],
+    ids=["federation", "workers"],
+)
+def test_as_many_nodes_as_the_budget_has_and_no_more(read: Callable[..., Any], text: str) -> None:
+    shortest = '{"id":"%d"}'
+    most = BUDGET.nodes
+    assert most == 4 * 2**20 // 256
+    whole, over = (text % ",".join(shortest % number for number in range(count)) for count in (most, most + 1))
+    read(whole.encode(), NOW, BUDGET)
+    with pytest.raises(PollError) as failure:
+        read(over.encode(), NOW, BUDGET)
+    assert failure.value.reason == Reason.TOO_LARGE
+    assert f"{most} nodes" in failure.value.detail
+
+
+def test_a_small_cap_on_bytes_leaves_some_nodes() -> None:
+    assert Budget.of(1, unhurried).nodes == 4_096
+
+
+@pytest.mark.fault("text-marks")
+@pytest.mark.parametrize("mark", [",", "{", "}", "[", "]", ":", '"', "\\", '\\"', '","', "{}"], ids=repr)
+def test_a_name_may_hold_what_parts_json(mark: str) -> None:
+    tight = Budget(nodes=2)
+    found = decode.federation(encode({"nodes": [entry(mark * 10_000 + "-a"), entry("gate-b")]}), NOW, tight)
+    assert len(found.nodes) == 2
+
+
+@pytest.mark.parametrize("offset", range(4))
+def test_where_an_answer_is_cut_to_pieces_makes_no_difference(offset: int) -> None:
+    """A string that is longer than a piece, with an escape at each place where one may end."""
+    value = {"nodes": [entry("x" * (65_000 + offset) + '\\\\","{' * 1_000), entry("gate-b")]}
+    for at in range(8):
+        spelled = json.dumps({"at": "y" * at} | value).encode()
+        assert len(decode.federation(spelled, NOW, Budget(nodes=2)).nodes) == 2
 
 
 @pytest.mark.parametrize(

@@ -244,12 +244,23 @@ BAD = [
     ),
     (
         {"--localai.api-key-file": "/missing/key", "LOCALAI_API_KEY": CANARY},
-        "--localai.api-key-file: /missing/key cannot be read (FileNotFoundError)",
+        "--localai.api-key-file: the file cannot be read (FileNotFoundError)",
     ),
     (
         {"P2P_EXPORTER_LOCALAI_API_KEY_FILE": "/missing/key"},
-        "--localai.api-key-file: /missing/key cannot be read (FileNotFoundError)",
+        "--localai.api-key-file: the file cannot be read (FileNotFoundError)",
     ),
+    (
+        {"--localai.api-key-file": f"{CANARY}/c2Vj/cmV0+abc="},
+        "--localai.api-key-file: the file cannot be read (FileNotFoundError)",
+    ),
+    ({"--localai.api-key-file": CANARY * 20}, "--localai.api-key-file: the file cannot be read (OSError)"),
+    (
+        {"--localai.api-key-file": f"{CANARY}\0"},
+        "--localai.api-key-file: the file cannot be read (ValueError)",
+    ),
+    ({"--localai.api-key-file": "/dev/zero"}, "--localai.api-key-file: /dev/zero is no regular file"),
+    ({"--localai.tls-ca-file": "/dev/zero"}, "--localai.tls-ca-file: /dev/zero is no regular file"),
     (
         {"--localai.tls-ca-file": "/missing/ca.pem"},
         "--localai.tls-ca-file: /missing/ca.pem cannot be read (FileNotFoundError)",

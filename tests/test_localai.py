@@ -8,11 +8,27 @@ from exporter.clock import Clock
 from exporter.errors import PollError, Reason
 from exporter.localai import LocalAI
 from exporter.memory import DOUBT_AGAIN_SECONDS, DOUBTS
-from exporter.model import FEDERATED, LLAMA_CPP, MLX, Source
+from exporter.model import FEDERATED, LLAMA_CPP, MLX, Snapshot, Source
 
 LISTS = ["/api/p2p/workers", "/api/p2p/federation", "/api/p2p/stats"]
 INFO = ["/version", "/.well-known/localai.json"]
 FALLBACK = ["/api/p2p"]
+
+
+MOST_BYTES = 32 * 2**20
+
+
+class Polled:
+    """A LocalAI each of whose polls may take so many seconds of the fake clock."""
+
+    def __init__(self, client: FakeClient, time: FakeClock, *, timeout: float = 10.0, **options: Any) -> None:
+        self._localai = LocalAI(client, time.clock, **{"most_bytes": MOST_BYTES} | options)
+        self._time = time
+        self._timeout = timeout
+        self.forget = self._localai.forget
+
+    def poll(self) -> Snapshot:
+        return self._localai.poll(self._time.monotonic_now + self._timeout)
 
 
 @pytest.fixture
@@ -26,11 +42,11 @@ def client(time: FakeClock) -> FakeClient:
 
 
 @pytest.fixture
-def localai(client: FakeClient, time: FakeClock) -> LocalAI:
-    return LocalAI(client, time.clock, timeout=10.0)
+def localai(client: FakeClient, time: FakeClock) -> Polled:
+    return Polled(client, time, timeout=10.0)
 
 
-def test_the_lists_are_asked_in_order_and_what_localai_is_last(localai: LocalAI, client: FakeClient) -> None:
+def test_the_lists_are_asked_in_order_and_what_localai_is_last(localai: Polled, client: FakeClient) -> None:
     client.paths = generation_3([entry("gpu-a")], [], [entry("gate-b")])
     snapshot = localai.poll()
     assert client.asked() == LISTS + INFO
@@ -38,7 +54,7 @@ def test_the_lists_are_asked_in_order_and_what_localai_is_last(localai: LocalAI,
     assert (snapshot.server.version, snapshot.server.enabled) == ("v4.7.1 ()", True)
 
 
-def test_a_second_poll_asks_for_nodes_only(localai: LocalAI, client: FakeClient) -> None:
+def test_a_second_poll_asks_for_nodes_only(localai: Polled, client: FakeClient) -> None:
     client.paths = generation_3([entry("gpu-a")], [], [])
     localai.poll()
     client.asked()
@@ -48,7 +64,7 @@ def test_a_second_poll_asks_for_nodes_only(localai: LocalAI, client: FakeClient)
 
 
 def test_what_localai_is_is_asked_again_after_five_minutes(
-    localai: LocalAI, client: FakeClient, time: FakeClock
+    localai: Polled, client: FakeClient, time: FakeClock
 ) -> None:
     client.paths = generation_3([], [], [])
     localai.poll()
@@ -62,7 +78,7 @@ def test_what_localai_is_is_asked_again_after_five_minutes(
     assert client.asked() == LISTS + INFO
 
 
-def test_a_missing_list_falls_back_in_the_same_poll_and_is_remembered(localai: LocalAI, client: FakeClient) -> None:
+def test_a_missing_list_falls_back_in_the_same_poll_and_is_remembered(localai: Polled, client: FakeClient) -> None:
     client.paths = generation_1([p2p_entry("gpu-a")], [p2p_entry("gate-b")])
     snapshot = localai.poll()
     assert client.asked() == ["/api/p2p/workers", "/api/p2p", *INFO]
@@ -73,13 +89,13 @@ def test_a_missing_list_falls_back_in_the_same_poll_and_is_remembered(localai: L
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_each_of_the_three_may_be_the_missing_one(path: str, localai: LocalAI, client: FakeClient) -> None:
+def test_each_of_the_three_may_be_the_missing_one(path: str, localai: Polled, client: FakeClient) -> None:
     client.paths = generation_2([entry("gpu-a")], []) | {path: missing()} | generation_1([p2p_entry("gpu-b")], [])
     client.paths["/api/p2p/workers"] = missing() if path == "/api/p2p/workers" else {"nodes": []}
     assert [node.id for node in localai.poll().nodes] == ["gpu-b"]
 
 
-def test_nothing_but_a_404_falls_back(localai: LocalAI, client: FakeClient) -> None:
+def test_nothing_but_a_404_falls_back(localai: Polled, client: FakeClient) -> None:
     client.paths = generation_1([], [])
     client.paths["/api/p2p/workers"] = PollError(Reason.HTTP_STATUS, "", 500)
     with pytest.raises(PollError) as failure:
@@ -89,7 +105,7 @@ def test_nothing_but_a_404_falls_back(localai: LocalAI, client: FakeClient) -> N
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_the_first_failure_ends_the_poll(path: str, localai: LocalAI, client: FakeClient) -> None:
+def test_the_first_failure_ends_the_poll(path: str, localai: Polled, client: FakeClient) -> None:
     client.paths = generation_3([], [], []) | {path: b"<html>"}
     with pytest.raises(PollError) as failure:
         localai.poll()
@@ -97,7 +113,7 @@ def test_the_first_failure_ends_the_poll(path: str, localai: LocalAI, client: Fa
     assert client.asked() == LISTS[: LISTS.index(path) + 1]
 
 
-def test_no_api_at_all_is_the_404_of_the_fallback(localai: LocalAI, client: FakeClient) -> None:
+def test_no_api_at_all_is_the_404_of_the_fallback(localai: Polled, client: FakeClient) -> None:
     with pytest.raises(PollError) as failure:
         localai.poll()
     assert (failure.value.reason, failure.value.status) == (Reason.HTTP_STATUS, 404)
@@ -116,16 +132,33 @@ def test_a_huge_answer_is_read_until_the_deadline_and_no_further(answers: Any, c
     client.paths = answers(entries, [])
     clock = Clock(wall=lambda: 1_800_000_000.0, monotonic=monotonic, awake=monotonic)
     with pytest.raises(PollError) as failure:
-        LocalAI(client, clock, timeout=10.0).poll()
+        LocalAI(client, clock, MOST_BYTES).poll(10.0)
     assert failure.value.reason == Reason.TIMEOUT
     assert len(asked_for) == pytest.approx(1_001, abs=2)
+
+
+def test_after_a_poll_that_came_to_nothing_everything_is_asked_anew(localai: Polled, client: FakeClient) -> None:
+    client.paths = generation_1([p2p_entry("gpu-a")], [])
+    localai.poll()
+    localai.forget()
+    client.asked()
+    localai.poll()
+    assert client.asked() == ["/api/p2p/workers", "/api/p2p", *INFO]
+
+
+def test_more_nodes_than_go_with_the_cap_on_bytes(client: FakeClient, time: FakeClock) -> None:
+    """Each answer has fewer than the 4,096 that the smallest cap allows, and all of them together more."""
+    client.paths = generation_3(*([entry(f"{kind}-{number}") for number in range(2_000)] for kind in "abc"))
+    with pytest.raises(PollError) as failure:
+        Polled(client, time, most_bytes=1).poll()
+    assert (failure.value.reason, "4096 nodes" in failure.value.detail) == (Reason.TOO_LARGE, True)
 
 
 class TestFollowing:
     """LocalAI becomes another while it is polled."""
 
     def test_the_lists_are_tried_again_every_five_minutes(
-        self, localai: LocalAI, client: FakeClient, time: FakeClock
+        self, localai: Polled, client: FakeClient, time: FakeClock
     ) -> None:
         client.paths = generation_1([p2p_entry("gpu-a")], [])
         localai.poll()
@@ -137,7 +170,7 @@ class TestFollowing:
         localai.poll()
         assert client.asked() == ["/api/p2p/workers", "/api/p2p", *INFO]
 
-    def test_an_upgrade_during_an_outage(self, localai: LocalAI, client: FakeClient) -> None:
+    def test_an_upgrade_during_an_outage(self, localai: Polled, client: FakeClient) -> None:
         client.paths = generation_1([p2p_entry("gpu-a")], [])
         localai.poll()
         client.paths = {"/api/p2p": PollError(Reason.CONNECT, "")}
@@ -149,7 +182,7 @@ class TestFollowing:
         assert client.asked() == LISTS + INFO
         assert (snapshot.generation, snapshot.nodes[0].online) == ("3", False)
 
-    def test_an_upgrade_between_two_polls_shows_by_the_shape(self, localai: LocalAI, client: FakeClient) -> None:
+    def test_an_upgrade_between_two_polls_shows_by_the_shape(self, localai: Polled, client: FakeClient) -> None:
         client.paths = generation_1([p2p_entry("gpu-a")], [])
         localai.poll()
         client.asked()
@@ -160,7 +193,7 @@ class TestFollowing:
         assert set(snapshot.counts) == {LLAMA_CPP, MLX, FEDERATED}
 
     def test_a_restart_between_two_polls_shows_by_the_node_that_is_gone(
-        self, localai: LocalAI, client: FakeClient
+        self, localai: Polled, client: FakeClient
     ) -> None:
         client.paths = generation_1([], [p2p_entry("gate-old")])
         localai.poll()
@@ -171,7 +204,7 @@ class TestFollowing:
         assert client.asked() == FALLBACK + LISTS + INFO
         assert (snapshot.source, snapshot.generation) == (Source.LISTS, "2")
 
-    def test_a_joining_node_is_no_restart(self, localai: LocalAI, client: FakeClient) -> None:
+    def test_a_joining_node_is_no_restart(self, localai: Polled, client: FakeClient) -> None:
         client.paths = generation_1([p2p_entry("gpu-a")], [])
         localai.poll()
         client.asked()
@@ -180,7 +213,7 @@ class TestFollowing:
         assert client.asked() == FALLBACK
 
     def test_another_version_makes_the_next_poll_try_the_lists(
-        self, localai: LocalAI, client: FakeClient, time: FakeClock
+        self, localai: Polled, client: FakeClient, time: FakeClock
     ) -> None:
         client.paths = generation_1([], [])
         client.takes = 5.0
@@ -197,7 +230,7 @@ class TestFollowing:
         localai.poll()
         assert client.asked() == ["/api/p2p/workers", "/api/p2p"]
 
-    def test_a_downgrade_is_followed_in_the_same_poll(self, localai: LocalAI, client: FakeClient) -> None:
+    def test_a_downgrade_is_followed_in_the_same_poll(self, localai: Polled, client: FakeClient) -> None:
         client.paths = generation_3([entry("gpu-a")], [], [])
         localai.poll()
         client.asked()
@@ -208,18 +241,18 @@ class TestFollowing:
         assert snapshot.server.enabled is None
 
     def test_a_release_that_changes_in_the_middle_of_a_poll_is_no_answer(
-        self, localai: LocalAI, client: FakeClient
+        self, localai: Polled, client: FakeClient
     ) -> None:
         client.paths = generation_3([], [], []) | {"/api/p2p/workers": {"nodes": []}}
         with pytest.raises(PollError) as failure:
             localai.poll()
         assert failure.value.reason == Reason.SHAPE
 
-    def test_with_the_web_ui_off_the_version_tells_the_generation(self, localai: LocalAI, client: FakeClient) -> None:
+    def test_with_the_web_ui_off_the_version_tells_the_generation(self, localai: Polled, client: FakeClient) -> None:
         client.paths = generation_1([], []) | {"/version": {"version": "v3.12.1 (fcecc12e)"}}
         assert localai.poll().generation == "2"
 
-    def test_an_unknown_version_leaves_the_generation_open(self, localai: LocalAI, client: FakeClient) -> None:
+    def test_an_unknown_version_leaves_the_generation_open(self, localai: Polled, client: FakeClient) -> None:
         client.paths = generation_1([], []) | {"/version": missing()}
         assert localai.poll().generation == "1-2"
 
@@ -228,7 +261,7 @@ class TestDoubt:
     """What tells of a restart that no failed poll told of: LocalAI is asked everything anew."""
 
     @pytest.fixture
-    def polled(self, localai: LocalAI, client: FakeClient, time: FakeClock) -> LocalAI:
+    def polled(self, localai: Polled, client: FakeClient, time: FakeClock) -> Polled:
         """Stand for LocalAI v4.7.1 with P2P on and a node, polled once."""
         client.paths = generation_3([entry("gpu-a")], [], [])
         localai.poll()
@@ -236,16 +269,16 @@ class TestDoubt:
         time.advance(15)
         return localai
 
-    def test_without_one_nothing_is_asked_anew(self, polled: LocalAI, client: FakeClient) -> None:
+    def test_without_one_nothing_is_asked_anew(self, polled: Polled, client: FakeClient) -> None:
         client.paths["/version"] = {"version": "v4.8.0 ()"}
         assert polled.poll().server.version == "v4.7.1 ()"
         assert client.asked() == LISTS
 
-    def test_a_node_that_is_gone(self, polled: LocalAI, client: FakeClient) -> None:
+    def test_a_node_that_is_gone(self, polled: Polled, client: FakeClient) -> None:
         client.paths = generation_3([], [], []) | {"/version": {"version": "v4.8.0 ()"}}
         assert polled.poll().server.version == "v4.8.0 ()"
 
-    def test_the_first_node(self, localai: LocalAI, client: FakeClient) -> None:
+    def test_the_first_node(self, localai: Polled, client: FakeClient) -> None:
         off = {"/.well-known/localai.json": {"capabilities": {"p2p": False}}}
         client.paths = generation_3([], [], []) | off
         assert localai.poll().server.enabled is False
@@ -253,7 +286,7 @@ class TestDoubt:
         assert localai.poll().server.enabled is True
 
     def test_the_first_node_asks_for_the_token_too(self, client: FakeClient, time: FakeClock) -> None:
-        localai = LocalAI(client, time.clock, timeout=10.0, collect_token=True)
+        localai = Polled(client, time, timeout=10.0, collect_token=True)
         client.paths = generation_2([], []) | {"/api/p2p/token": b""}
         assert localai.poll().server.enabled is False
         client.paths = generation_2([], [entry("gate-a")]) | {"/api/p2p/token": b"b3RwOgogIGRodDoKICAg"}
@@ -261,12 +294,12 @@ class TestDoubt:
 
     @pytest.mark.parametrize(("jump", "asked"), [(4, True), (-4, True), (2, False), (-2, False)])
     @pytest.mark.fault("date-jump")
-    def test_a_clock_that_jumps(self, jump: float, asked: bool, polled: LocalAI, client: FakeClient) -> None:
+    def test_a_clock_that_jumps(self, jump: float, asked: bool, polled: Polled, client: FakeClient) -> None:
         client.skew = jump
         polled.poll()
         assert client.asked() == (LISTS + INFO if asked else LISTS)
 
-    def test_a_clock_that_nobody_read_does_not_jump(self, polled: LocalAI, client: FakeClient, time: FakeClock) -> None:
+    def test_a_clock_that_nobody_read_does_not_jump(self, polled: Polled, client: FakeClient, time: FakeClock) -> None:
         client.date = False
         time.jump(3_600)
         polled.poll()
@@ -274,7 +307,7 @@ class TestDoubt:
         polled.poll()
         assert client.asked() == LISTS * 2
 
-    def test_a_connection_that_was_cut(self, polled: LocalAI, client: FakeClient) -> None:
+    def test_a_connection_that_was_cut(self, polled: Polled, client: FakeClient) -> None:
         client.reconnected = True
         client.paths["/version"] = {"version": "v4.8.0 ()"}
         assert polled.poll().server.version == "v4.8.0 ()"
@@ -282,7 +315,7 @@ class TestDoubt:
         polled.poll()
         assert client.asked() == LISTS
 
-    def test_a_cut_connection_makes_the_lists_be_tried_again(self, localai: LocalAI, client: FakeClient) -> None:
+    def test_a_cut_connection_makes_the_lists_be_tried_again(self, localai: Polled, client: FakeClient) -> None:
         client.paths = generation_1([p2p_entry("gpu-a")], [])
         localai.poll()
         client.asked()
@@ -291,9 +324,7 @@ class TestDoubt:
         assert localai.poll().source == Source.LISTS
         assert client.asked() == FALLBACK + LISTS + INFO
 
-    def test_groundless_ones_have_to_wait_in_the_end(
-        self, polled: LocalAI, client: FakeClient, time: FakeClock
-    ) -> None:
+    def test_groundless_ones_have_to_wait_in_the_end(self, polled: Polled, client: FakeClient, time: FakeClock) -> None:
         asked = 0
         for _ in range(2 * DOUBTS):
             client.reconnected = True
@@ -307,7 +338,7 @@ class TestDoubt:
         assert client.asked() == [*LISTS, *INFO, *LISTS]
 
     def test_a_new_shape_is_no_doubt_and_never_waits(self, client: FakeClient, time: FakeClock) -> None:
-        localai = LocalAI(client, time.clock, timeout=10.0)
+        localai = Polled(client, time, timeout=10.0)
         for _ in range(DOUBTS):
             client.paths = generation_3([], [], [])
             assert localai.poll().generation == "3"
@@ -321,7 +352,7 @@ class TestDoubt:
 )
 @pytest.mark.fault("html-200")
 def test_what_is_not_json_says_what_it_claims_to_be(
-    media_type: str, words: str, localai: LocalAI, client: FakeClient
+    media_type: str, words: str, localai: Polled, client: FakeClient
 ) -> None:
     client.paths, client.media_type = {"/api/p2p/workers": b"<html>"}, media_type
     with pytest.raises(PollError) as failure:
@@ -330,7 +361,7 @@ def test_what_is_not_json_says_what_it_claims_to_be(
 
 
 class TestWhatLocalAIIs:
-    def test_its_failure_costs_its_own_values_only(self, localai: LocalAI, client: FakeClient) -> None:
+    def test_its_failure_costs_its_own_values_only(self, localai: Polled, client: FakeClient) -> None:
         client.paths = generation_3([entry("gpu-a")], [], [])
         client.paths["/version"] = PollError(Reason.TIMEOUT, "")
         client.paths["/.well-known/localai.json"] = b"<html>"
@@ -338,35 +369,42 @@ class TestWhatLocalAIIs:
         assert snapshot.counts[LLAMA_CPP].total == 1
         assert (snapshot.server.version, snapshot.server.enabled) == (None, None)
 
-    def test_it_has_two_seconds_of_what_is_left(self, localai: LocalAI, client: FakeClient, time: FakeClock) -> None:
+    def test_it_has_two_seconds_of_what_is_left(self, localai: Polled, client: FakeClient, time: FakeClock) -> None:
         client.paths = generation_3([], [], [])
         localai.poll()
         now = time.monotonic_now
         assert client.deadlines == [now + 10] * 3 + [now + 2] * 2
 
+    def test_half_of_what_is_left_is_for_putting_the_nodes_to_use(self, client: FakeClient, time: FakeClock) -> None:
+        client.paths = generation_3([], [], [])
+        localai = Polled(client, time, timeout=3.0)
+        localai.poll()
+        now = time.monotonic_now
+        assert client.deadlines == [now + 3] * 3 + [now + 1.5] * 2
+
     def test_it_is_not_asked_when_nothing_is_left_but_at_the_next_poll(
         self, client: FakeClient, time: FakeClock
     ) -> None:
-        localai = LocalAI(client, time.clock, timeout=0.0)
+        localai = Polled(client, time, timeout=0.0)
         client.paths = generation_3([], [], [])
         assert localai.poll().server.version is None
         assert client.asked() == LISTS
-        assert LocalAI(client, time.clock, timeout=1.0).poll().server.version == "v4.7.1 ()"
+        assert Polled(client, time, timeout=1.0).poll().server.version == "v4.7.1 ()"
 
     def test_the_token_is_asked_for_only_when_told(self, client: FakeClient, time: FakeClock) -> None:
         client.paths = generation_1([], []) | {"/api/p2p/token": b"b3RwOgogIGRodDoKICAg"}
-        told = LocalAI(client, time.clock, timeout=10.0, collect_token=True)
+        told = Polled(client, time, timeout=10.0, collect_token=True)
         info = told.poll().server
         assert info.enabled is True
         # printf %s b3RwOgogIGRodDoKICAg | sha256sum | cut -c-16
         assert info.fingerprint == "28d58c48d80062c8"
         assert "/api/p2p/token" in client.asked()
-        LocalAI(client, time.clock, timeout=10.0).poll()
+        Polled(client, time, timeout=10.0).poll()
         assert "/api/p2p/token" not in client.asked()
 
     def test_the_token_is_asked_for_hourly(self, client: FakeClient, time: FakeClock) -> None:
         client.paths = generation_3([], [], []) | {"/api/p2p/token": b"b3RwOgogIGRodDoKICAg"}
-        localai = LocalAI(client, time.clock, timeout=10.0, collect_token=True)
+        localai = Polled(client, time, timeout=10.0, collect_token=True)
         localai.poll()
         for _ in range(11):
             time.advance(300)
@@ -379,12 +417,12 @@ class TestWhatLocalAIIs:
 
     def test_an_empty_token_says_that_p2p_is_off(self, client: FakeClient, time: FakeClock) -> None:
         client.paths = generation_2([], []) | {"/api/p2p/token": b""}
-        info = LocalAI(client, time.clock, timeout=10.0, collect_token=True).poll().server
+        info = Polled(client, time, timeout=10.0, collect_token=True).poll().server
         assert (info.enabled, info.fingerprint) == (False, None)
 
     def test_the_well_known_document_wins_over_the_token(self, client: FakeClient, time: FakeClock) -> None:
         client.paths = generation_3([], [], []) | {"/api/p2p/token": b""}
-        assert LocalAI(client, time.clock, timeout=10.0, collect_token=True).poll().server.enabled is True
+        assert Polled(client, time, timeout=10.0, collect_token=True).poll().server.enabled is True
 
     @pytest.mark.parametrize(
         "answer", [b"<!DOCTYPE html><html></html>", b"short", missing()], ids=["page", "short", "404"]
@@ -393,7 +431,7 @@ class TestWhatLocalAIIs:
         self, answer: bytes | PollError, client: FakeClient, time: FakeClock
     ) -> None:
         client.paths = generation_2([], []) | {"/api/p2p/token": answer}
-        localai = LocalAI(client, time.clock, timeout=10.0, collect_token=True)
+        localai = Polled(client, time, timeout=10.0, collect_token=True)
         info = localai.poll().server
         assert (info.enabled, info.fingerprint) == (None, None)
         time.advance(300)
@@ -403,14 +441,14 @@ class TestWhatLocalAIIs:
 
 class TestClock:
     def test_localais_clock_is_the_middle_of_the_second_that_date_names(
-        self, localai: LocalAI, client: FakeClient, time: FakeClock
+        self, localai: Polled, client: FakeClient, time: FakeClock
     ) -> None:
         client.paths, client.skew = generation_3([], [], []), 100.25
         clock = localai.poll().clock
         assert (clock.server, clock.exact) == (time.wall_now + 100.5, True)
 
     @pytest.mark.fault("date-missing", "date-garbage")
-    def test_without_a_date_the_last_one_goes_on(self, localai: LocalAI, client: FakeClient, time: FakeClock) -> None:
+    def test_without_a_date_the_last_one_goes_on(self, localai: Polled, client: FakeClient, time: FakeClock) -> None:
         client.paths, client.skew = generation_3([], [], []), 100.0
         server = localai.poll().clock.server
         client.date = False
@@ -419,14 +457,14 @@ class TestClock:
         clock = localai.poll().clock
         assert (clock.server, clock.exact) == (server + 15, False)
 
-    def test_without_any_date_it_is_ours(self, localai: LocalAI, client: FakeClient, time: FakeClock) -> None:
+    def test_without_any_date_it_is_ours(self, localai: Polled, client: FakeClient, time: FakeClock) -> None:
         client.paths, client.date = generation_3([], [], []), False
         clock = localai.poll().clock
         assert (clock.server, clock.exact) == (time.wall_now, False)
 
     @pytest.mark.parametrize(("skew", "online"), [(39, True), (40, False)])
     def test_the_forty_seconds_are_counted_on_localais_clock(
-        self, skew: float, online: bool, localai: LocalAI, client: FakeClient
+        self, skew: float, online: bool, localai: Polled, client: FakeClient
     ) -> None:
         client.paths, client.skew = generation_1([p2p_entry("gpu-a")], []), skew
         assert localai.poll().nodes[0].online is online

@@ -7,6 +7,7 @@ import pytest
 from support.clocks import FakeClock
 from support.values import node, snapshot
 
+from exporter.clock import Clock
 from exporter.errors import PollError, Reason
 from exporter.model import FEDERATED, LLAMA_CPP, MLX, Change, Outcome, ServerInfo, Snapshot
 from exporter.poller import Poller
@@ -23,14 +24,24 @@ class Script:
         self.answers: Iterator[Snapshot | BaseException] = iter(answers)
         self.takes = takes
         self.started: list[float] = []
+        self.deadlines: list[float] = []
+        self.forgot = 0
 
-    def poll(self) -> Snapshot:
+    def forget(self) -> None:
+        self.forgot += 1
+
+    def poll(self, deadline: float) -> Snapshot:
+        self.deadlines.append(deadline)
         self.started.append(self.time.monotonic_now)
         self.time.advance(self.takes)
         answer = next(self.answers)
         if isinstance(answer, BaseException):
             raise answer
         return answer
+
+
+def polling(script: Script, store: Store, clock: Clock | None = None) -> Poller:
+    return Poller(script, store, clock or script.time.clock, interval=15.0, timeout=10.0, retention=86_400.0, limit=10)
 
 
 class Stop(threading.Event):
@@ -63,7 +74,7 @@ def store() -> Store:
 @pytest.fixture
 def make(time: FakeClock, store: Store) -> Callable[..., Poller]:
     def make(*answers: Snapshot | BaseException) -> Poller:
-        return Poller(Script(time, *answers), store, time.clock, interval=15.0, retention=86_400.0, limit=10)
+        return polling(Script(time, *answers), store)
 
     return make
 
@@ -112,6 +123,61 @@ def test_memberships_are_compared_with_the_last_good_poll(make: Callable[..., Po
     assert [outcome.changes.get((LLAMA_CPP, Change.JOINED)) for outcome in outcomes] == [0, 0, 1]
 
 
+def test_the_deadline_is_counted_from_the_start_of_each_poll(time: FakeClock, store: Store) -> None:
+    script = Script(time, snapshot(), snapshot())
+    poller = polling(script, store)
+    for _ in range(2):
+        poller.poll()
+    assert script.deadlines == [started + 10.0 for started in script.started]
+
+
+def test_an_answer_that_comes_after_the_deadline_is_a_timeout(time: FakeClock, store: Store) -> None:
+    script = Script(time, snapshot(node("gpu-a")), snapshot(node("gpu-b")), takes=10.0)
+    poller = polling(script, store)
+    good = poller.poll()
+    assert (good.failure, script.forgot) == (None, 0)
+    script.takes = 10.01
+    late = poller.poll()
+    assert late.failure is not None
+    assert late.failure.reason == Reason.TIMEOUT
+    assert (late.view, late.changes, script.forgot) == (good.view, good.changes, 1)
+
+
+@pytest.mark.parametrize("after", [0, 1, 2_000, 2_001, 4_000, 6_000, 6_001])
+def test_what_is_done_with_an_answer_ends_at_the_deadline_too(after: int, time: FakeClock, store: Store) -> None:
+    """Joined, lost and shown nodes are counted off, and the clock passes the deadline somewhere among them."""
+    left: list[None] | None = None
+
+    def monotonic() -> float:
+        if left is None:
+            return time.monotonic_now
+        if left:
+            left.pop()
+        return time.monotonic_now + (0.0 if left else 11.0)
+
+    class Slow(Script):
+        def poll(self, deadline: float) -> Snapshot:
+            nonlocal left
+            found = super().poll(deadline)
+            left = None if len(self.started) != 2 else [None] * (after + 1)
+            return found
+
+    before, after_it = (tuple(node(f"{name}-{number}") for number in range(2_000)) for name in "ab")
+    script = Slow(time, snapshot(*before), snapshot(*after_it), snapshot(*after_it))
+    clock = Clock(wall=lambda: time.wall_now, monotonic=monotonic, awake=time.clock.awake)
+    poller = polling(script, store, clock)
+    good = poller.poll()
+    late = poller.poll()
+    assert late.failure is not None
+    assert late.failure.reason == Reason.TIMEOUT
+    assert late.view is good.view
+    assert late.changes == good.changes
+    left = None
+    recovered = poller.poll()
+    assert recovered.failure is None
+    assert recovered.changes[LLAMA_CPP, Change.JOINED] == recovered.changes[LLAMA_CPP, Change.FORGOTTEN] == 2_000
+
+
 @pytest.mark.parametrize("bug", [ValueError("s3cret"), MemoryError("s3cret"), RecursionError("s3cret")], ids=repr)
 def test_what_nobody_thought_of_is_internal_and_its_text_stays_out(
     bug: Exception, make: Callable[..., Poller], caplog: pytest.LogCaptureFixture
@@ -132,7 +198,7 @@ def test_what_nobody_thought_of_is_internal_and_its_text_stays_out(
 def test_a_polls_duration_is_counted_once(seconds: float, bucket: int, time: FakeClock, store: Store) -> None:
     script = Script(time, snapshot(), takes=seconds)
     time.monotonic_now = 0.0
-    totals = Poller(script, store, time.clock, interval=15.0, retention=1.0, limit=1).poll().totals
+    totals = polling(script, store).poll().totals
     assert totals.durations == tuple(int(number == bucket) for number in range(11))
     assert totals.seconds == seconds
 
@@ -145,12 +211,12 @@ class TestLoop:
         durations = iter(takes)
         poll = script.poll
 
-        def timed() -> Snapshot:
+        def timed(deadline: float) -> Snapshot:
             script.takes = next(durations)
-            return poll()
+            return poll(deadline)
 
         script.poll = timed  # type: ignore[method-assign]
-        poller = Poller(script, store, time.clock, interval=15.0, retention=1.0, limit=1)
+        poller = polling(script, store)
         poller.run(Stop(time, len(takes)))
         return [started - script.started[0] for started in script.started]
 
@@ -165,12 +231,12 @@ class TestLoop:
         script = Script(time, *(snapshot() for _ in range(3)))
         poll = script.poll
 
-        def jumping() -> Snapshot:
+        def jumping(deadline: float) -> Snapshot:
             time.jump(-3_600)
-            return poll()
+            return poll(deadline)
 
         script.poll = jumping  # type: ignore[method-assign]
-        Poller(script, store, time.clock, interval=15.0, retention=1.0, limit=1).run(Stop(time, 3))
+        polling(script, store).run(Stop(time, 3))
         assert [started - script.started[0] for started in script.started] == [0, 15, 30]
 
     def test_it_ends_when_it_is_told_to(self, make: Callable[..., Poller]) -> None:

@@ -178,8 +178,10 @@ def frozen() -> CollectorRegistry:
     now = FakeClock()
     workers = [entry("rack-01-a"), entry('"r\\n\u00fc\n\U0001f999"-b', online=False)]
     target, store = Target(expected={"worker": 2}, expected_hosts=("rack-01",)), Store()
-    localai = LocalAI(FakeClient(generation_3(workers, [entry("mac-c")], []), now), now.clock, target.poll_timeout)
-    Poller(localai, store, now.clock, interval=15.0, retention=86_400.0, limit=5_000).poll()
+    localai = LocalAI(
+        FakeClient(generation_3(workers, [entry("mac-c")], []), now), now.clock, target.max_response_bytes
+    )
+    Poller(localai, store, now.clock, interval=15.0, timeout=10.0, retention=86_400.0, limit=5_000).poll()
     return make_registry(target, store, now.clock, process=False)
 
 

@@ -1,5 +1,6 @@
 import copy
 import dataclasses
+import os
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,11 +43,21 @@ PROXY_PASSWORD = "a user or password has no place in the URL: only proxies that 
         ("HTTP://Host:8080", "http://Host:8080"),
         ("http://[::1]:8080", "http://[::1]:8080"),
         ("http://192.0.2.1", "http://192.0.2.1"),
+        ("http://local_ai.example.", "http://local_ai.example."),
+        (f"http://{'a' * 63}.example", f"http://{'a' * 63}.example"),
+        ("http://b\u00fccher.example", "http://b\u00fccher.example"),
+        ("http://[fe80::1%25eth0]:8080", "http://[fe80::1%25eth0]:8080"),
     ],
 )
 def test_base_url_keeps_the_path_prefix_and_drops_the_last_slash(text: str, url: str) -> None:
     assert base_url(text) == url
 
+
+PORT_0 = "nothing can listen on port 0: give the port, or leave it out with its colon"
+NO_HOST = (
+    "the host is neither a name nor an address: a name's parts between dots have 1 to 63 letters, digits, hyphens or "
+    "underscores"
+)
 
 BAD_URLS = [
     pytest.param("", NO_HTTP_URL, id="empty"),
@@ -71,6 +82,15 @@ BAD_URLS = [
     pytest.param(f"http://user:{CANARY}@host", PASSWORD, id="password"),
     pytest.param(f"http://{CANARY}@host", PASSWORD, id="user"),
     pytest.param(f"http://:{CANARY}@host", PASSWORD, id="password-alone"),
+    pytest.param(f"http://{CANARY}:0", PORT_0, id="port-0"),
+    pytest.param(f"http://{CANARY}.{'a' * 64}", NO_HOST, id="long-label"),
+    pytest.param(f"http://{CANARY}..example", NO_HOST, id="empty-label"),
+    pytest.param(f"http://.{CANARY}", NO_HOST, id="first-label-empty"),
+    pytest.param(f"http://*.{CANARY}", NO_HOST, id="wildcard"),
+    pytest.param(f"http://{CANARY}\\x", NO_HOST, id="backslash"),
+    pytest.param(f"http://{CANARY}%41", NO_HOST, id="percent"),
+    pytest.param(f"http://{CANARY}|x", NO_HOST, id="bar"),
+    pytest.param(f"http://\u2603.{CANARY}", NO_HOST, id="no-letter"),
     pytest.param(f"http://host?key={CANARY}", QUERY, id="query"),
     pytest.param(f"http://host/#{CANARY}", QUERY, id="fragment"),
 ]
@@ -84,7 +104,10 @@ def test_base_url_refuses_without_repeating_the_text(text: str, message: str) ->
     assert CANARY not in "".join(traceback.format_exception(caught.value)).replace(f'"{text}"', "")
 
 
-def test_proxy_url_drops_the_path() -> None:
+PROXY_PATH = "a path, query or fragment has no place in a proxy's URL: give scheme, host and port only"
+
+
+def test_proxy_url_drops_the_last_slash() -> None:
     assert proxy_url("http://proxy:3128/") == "http://proxy:3128"
 
 
@@ -95,6 +118,11 @@ def test_proxy_url_drops_the_path() -> None:
         ("socks5://proxy:1080", NO_PROXY_URL),
         ("proxy:3128", NO_PROXY_URL),
         ("http://proxy:x", NO_URL),
+        ("http://proxy:0", PORT_0),
+        ("http://*.proxy", NO_HOST),
+        (f"http://proxy:3128/{CANARY}", PROXY_PATH),
+        (f"http://proxy:3128?{CANARY}", PROXY_PATH),
+        (f"http://proxy:3128/#{CANARY}", PROXY_PATH),
         (f"http://user:{CANARY}@proxy:3128", PROXY_PASSWORD),
     ],
 )
@@ -200,18 +228,32 @@ def test_api_key_file_is_read_anew_each_time(tmp_path: Path) -> None:
         assert file.read().reveal() == key
 
 
-@pytest.mark.parametrize(
-    ("content", "error"), [(None, "FileNotFoundError"), (f"{CANARY}\xff".encode("latin-1"), "UnicodeDecodeError")]
-)
-def test_api_key_file_that_cannot_be_read(tmp_path: Path, content: bytes | None, error: str) -> None:
+def test_api_key_file_that_is_missing_may_be_the_key_itself(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        ApiKeyFile(tmp_path / CANARY).read()
+    assert str(caught.value) == "--localai.api-key-file: the file cannot be read (FileNotFoundError)"
+
+
+def test_api_key_file_in_another_encoding(tmp_path: Path) -> None:
     path = tmp_path / "key"
-    if content is not None:
-        path.write_bytes(content)
+    path.write_bytes(f"{CANARY}\xff".encode("latin-1"))
     with pytest.raises(UsageError) as caught:
         ApiKeyFile(path).read()
-    assert str(caught.value) == f"--localai.api-key-file: {path} cannot be read ({error})"
-    # What cannot be decoded is quoted by Python's own error, which must not be shown as the cause.
+    assert str(caught.value) == f"--localai.api-key-file: {path} {NO_HEADER}"
+    # What Python quotes of the file must not be shown as the cause.
     assert CANARY not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.fault("key-file")
+def test_api_key_file_that_is_no_file_is_neither_waited_for_nor_read(tmp_path: Path) -> None:
+    pipe, endless, huge = tmp_path / "pipe", tmp_path / "endless", tmp_path / "huge"
+    os.mkfifo(pipe)
+    endless.symlink_to("/dev/zero")
+    huge.write_bytes(b"k" * (2**20 + 1))
+    for path, fault in ((pipe, "is no regular file"), (endless, "is no regular file"), (huge, "is larger than 1MiB")):
+        with pytest.raises(UsageError) as caught:
+            ApiKeyFile(path).read()
+        assert str(caught.value) == f"--localai.api-key-file: {path} {fault}"
 
 
 def test_api_key_file_that_is_a_folder(tmp_path: Path) -> None:
@@ -306,3 +348,17 @@ UNCHECKED = "LocalAI's certificate is not checked: whoever stands between can re
 )
 def test_concerns(url: str, key: Secret | ApiKeyFile | None, insecure: bool, found: list[str]) -> None:
     assert concerns(Target(url=url, api_key=key, tls_insecure=insecure)) == found
+
+
+@pytest.mark.parametrize(
+    ("url", "proxy", "found"),
+    [
+        ("http://localhost:8080", "http://proxy.example:3128", [PLAIN]),
+        ("http://ai.example", "http://localhost:3128", [PLAIN]),
+        ("http://localhost:8080", "http://127.0.0.1:3128", []),
+        ("https://ai.example", "http://proxy.example:3128", []),
+    ],
+)
+def test_every_hop_of_a_key_in_plain_http_is_a_concern(url: str, proxy: str, found: list[str]) -> None:
+    assert concerns(Target(url=url, proxy_url=proxy, api_key=Secret("k"))) == found
+    assert concerns(Target(url=url, proxy_url=proxy)) == []

@@ -453,7 +453,7 @@ REFUSALS: list[tuple[Script, Reason]] = [
     (answering(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"), Reason.CONNECT),
     (answering(b"HTTP/1.1 502 Bad Gateway\r\n\r\n<html>"), Reason.CONNECT),
     (answering(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/\r\n\r\n"), Reason.CONNECT),
-    (answering(b"banana\r\n\r\n"), Reason.CONNECT),
+    (answering(b"banana\r\n\r\n"), Reason.PROTOCOL),
     (answering(b"HTTP/1.1 200 OK\r\n"), Reason.PROTOCOL),
     (answering(b""), Reason.PROTOCOL),
     (answering(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 20_000 + b"\r\n\r\n"), Reason.PROTOCOL),
@@ -518,6 +518,19 @@ class TestProxy:
         with RawServer(script) as proxy, asking("https://localai.test", proxy_url=proxy.url) as client:
             assert refusal(client).reason == reason
         assert len(proxy.requests) == 1
+
+    @pytest.mark.parametrize(
+        ("scheme", "reason", "detail"),
+        [
+            ("http", Reason.HTTP_STATUS, "a proxy before LocalAI wants credentials (status 407)"),
+            ("https", Reason.CONNECT, "the proxy refuses a connection to LocalAI (status 407)"),
+        ],
+    )
+    def test_that_wants_credentials_is_said_to_be_the_one(self, scheme: str, reason: Reason, detail: str) -> None:
+        refuse = answering(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        with RawServer(refuse) as proxy, asking(f"{scheme}://localai.test", proxy_url=proxy.url) as client:
+            error = refusal(client)
+        assert (error.reason, error.detail) == (reason, detail)
 
     @pytest.mark.parametrize("scheme", ["http", "https"])
     def test_that_is_silent(self, scheme: str) -> None:

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from support.webconfig import FIXTURES, PASSPHRASE, make_keys
 
 from exporter.errors import UsageError
+from exporter.files import read_file
 from exporter.settings import Secret
-from exporter.webconfig import ClientAuth, WebConfig, parse_config, read_file
+from exporter.webconfig import ClientAuth, WebConfig, parse_config
 from exporter.webguard import WebGuard
 
 CANARY = "canary-8c41d9"
@@ -78,7 +79,7 @@ BAD = {
     "header-with-a-line-break": f"line 3: Content-Security-Policy {NO_HEADER}",
     "headers-are-a-list": "line 2: headers must hold keys and their values",
     "key-file-has-a-nul": "line 3: key_file cannot be read (ValueError)",
-    "key-file-is-a-folder": "line 3: key_file is no regular file",
+    "key-file-is-a-folder": "line 3: key_file cannot be read (IsADirectoryError)",
     "key-file-is-no-key": "line 3: key_file holds no private key in PEM",
     "key-file-missing": "line 3: key_file cannot be read (FileNotFoundError)",
     "key-is-a-list": "line 2: a key must be plain text",

@@ -295,6 +295,9 @@ def _faults_of_http() -> Iterator[Fault]:
     yield Fault("drip-header", "drip-header", _drips(head, b"X-A: b\r\n"), timeout)
     yield Fault("drip-chunk", "drip-chunk", _drips(chunked()[:-5], b"1\r\n1\r\n"), timeout)
     yield Fault("endless-100", "endless-100", _drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), timeout)
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    yield Fault("endless-103", "endless-103", _drips(b"", hints), timeout)
+    yield Fault("endless-103", "endless-103-flood", _floods(b"", hints * 1_000), timeout)
     yield Fault("stall", "stall", _then_nothing(head + b"Content-Length: 999\r\n\r\n{"), timeout)
     yield Fault("no-reply", "no-reply", _then_nothing(b""), timeout)
 
@@ -328,6 +331,10 @@ def _faults_of_http() -> Iterator[Fault]:
     yield Fault("garbage", "garbage", _says(_KEY + bytes(range(256)) * 16), protocol)
     yield Fault("headers-101", "headers-101", _says(head + b"X: %s\r\n" % _KEY * 101 + b"\r\n{}"), protocol)
 
+    hidden = head + b"%s\r\nContent-Encoding: gzip\r\n\r\n" % _ECHO
+    yield Fault("header-line", "header-line", _sends(lambda body: hidden + body), protocol)
+    yield Fault("interim", "interim", _sends(lambda body: hints * 3 + ok(body)), None)
+
     yield Fault("date-missing", "date-missing", _dated(""), None)
     yield Fault("date-garbage", "date-garbage", _dated(canaries.KEY), None)
     yield Fault("date-jump", "date-jump", _dated("Sun, 06 Nov 1994 08:49:37 GMT"), None)
@@ -346,9 +353,9 @@ def _faults_of_json() -> Iterator[Fault]:
     yield Fault("html-200", "html-200", _body(_PAGE % _ECHO), not_json)
     yield Fault("invalid-utf-8", "invalid-utf-8", _member(b'"x": "\xff"'), not_json)
 
-    yield Fault("deep-json", "deep-json", _member(b'"x": ' + b"[" * 100_000 + b"]" * 100_000), shape)
+    yield Fault("deep-json", "deep-json", _member(b'"x": ' + b"[" * 100_000 + b"]" * 100_000), not_json)
     objects = b'{"x":' * 100_000 + b"1" + b"}" * 100_000
-    yield Fault("deep-json", "deep-json-objects", _member(b'"x": ' + objects), shape)
+    yield Fault("deep-json", "deep-json-objects", _member(b'"x": ' + objects), not_json)
     yield Fault("nan", "nan", _member(b'"x": NaN'), not_json)
     yield Fault("infinity", "infinity", _member(b'"x": [-Infinity]'), not_json)
     yield Fault("float-overflow", "float-overflow", _member(b'"x": 1e999'), not_json)
@@ -359,7 +366,7 @@ def _faults_of_json() -> Iterator[Fault]:
     for count in counts:
         yield Fault("bad-count", f"bad-count-{count}", _count("total", count), shape, (STATS,))
     yield Fault("online-over-total", "online-over-total", _count("online", 3), shape, (STATS,))
-    yield Fault("hostile-json", "hostile-json", _member(b'"x": [' + b"{}," * 300_000 + b"{}]"), shape, READ)
+    yield Fault("hostile-json", "hostile-json", _member(b'"x": [' + b"{}," * 300_000 + b"{}]"), Reason.TOO_LARGE, READ)
 
     for path, place in _list_places():
         for wrong in (canaries.BODY, 2, {"a": 1}, True):
@@ -432,6 +439,7 @@ TEXTS = (
     ("text-surrogate", "a\ud800b"),
     ("text-bidi", "a\u202egpu\u2066\u200f"),
     ("text-long", "x" * 10_000),
+    ("text-marks", '",{[]}:\\' * 1_250),
     ("text-empty", ""),
 )
 

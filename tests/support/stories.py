@@ -17,6 +17,7 @@ from exporter.errors import PollError, Reason
 from exporter.localai import LocalAI
 from exporter.model import FEDERATED, ClockReading, Node, RoleCounts, Snapshot
 from exporter.poller import Poller
+from exporter.settings import Target
 from exporter.simulator import Request, Stage, parse_scenario
 from exporter.store import Store
 from support.captures import Capture
@@ -123,12 +124,15 @@ class _Asked:
 
     def start(self) -> None:
         """Forget LocalAI, as an exporter that starts has."""
-        self._localai = LocalAI(self, self._clock.clock, timeout=10.0)
+        self._localai = LocalAI(self, self._clock.clock, Target().max_response_bytes)
 
-    def poll(self) -> Snapshot:
+    def forget(self) -> None:
+        self._localai.forget()
+
+    def poll(self, deadline: float) -> Snapshot:
         if _within(self._clock.wall_now - self._watch.began, self._watch.lost_polls):
             raise PollError(Reason.TIMEOUT, "lost")
-        snapshot = self._localai.poll()
+        snapshot = self._localai.poll(deadline)
         capture = self._watch.capture
         snapshot = snapshot if capture is None else self._moved(snapshot, capture)
         return snapshot if self._watch.federates else _unfederated(snapshot)
@@ -198,7 +202,13 @@ class _Exporter:
         asker.start()
         store = Store()
         self.poller = Poller(
-            asker, store, clock.clock, interval=POLL_SECONDS, retention=watch.retention, limit=watch.limit
+            asker,
+            store,
+            clock.clock,
+            interval=POLL_SECONDS,
+            timeout=10.0,
+            retention=watch.retention,
+            limit=watch.limit,
         )
         self._collector = P2PCollector(
             store,
