@@ -116,18 +116,16 @@ class Exporter:
                 # A server of its own, so that nothing that happens to the other one keeps a probe waiting.
                 health = bind(settings.health_address, "--web.health-address")
                 self._servers.append(Server([health], health_routes(self.is_healthy, self.is_ready), name="health"))
-        except BaseException:
-            self._close_servers()
-            raise
-        _log.info(
-            "serving",
-            extra=fields(urls=" ".join(self.urls), metrics=settings.telemetry_path, localai=settings.target.url),
-        )
-        try:
+            _log.info(
+                "serving",
+                extra=fields(urls=" ".join(self.urls), metrics=settings.telemetry_path, localai=settings.target.url),
+            )
             self._loop.start()
-        except RuntimeError:
+        except BaseException as error:
             self._close_servers()
-            raise UsageError("no thread is to be had: raise the limit of processes and threads") from None
+            if isinstance(error, RuntimeError):  # what Thread.start() raises
+                raise UsageError("no thread is to be had: raise the limit of processes and threads") from None
+            raise
 
     def _run(self) -> None:
         try:

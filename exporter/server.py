@@ -19,7 +19,6 @@ from functools import partial
 from http import HTTPStatus
 
 from exporter.connection import Connection, Gone, Stage
-from exporter.errors import UsageError
 from exporter.guard import OPEN, Guard
 from exporter.http1 import Refused, Request, Response, answer_head, say
 from exporter.listen import url
@@ -65,7 +64,7 @@ class Server:
         name: of its threads.
 
     Raises:
-        UsageError: no thread is to be had.
+        RuntimeError: no thread is to be had.
     """
 
     def __init__(
@@ -102,7 +101,7 @@ class Server:
             self._thread.start()
         except RuntimeError:
             self._end()
-            raise UsageError("no thread is to be had: raise the limit of processes and threads") from None
+            raise
 
     @property
     def urls(self) -> tuple[str, ...]:

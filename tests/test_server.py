@@ -19,7 +19,6 @@ from support.web import ANY_PORT, PATIENCE_SECONDS, Reply, ask, connect, place, 
 from exporter import connection as connection_module
 from exporter import places as places_module
 from exporter import server as server_module
-from exporter.errors import UsageError
 from exporter.guard import Open
 from exporter.http1 import Request, Response, say
 from exporter.listen import bind
@@ -524,7 +523,7 @@ class TestMisfortune:
         before = set(threading.enumerate())
         with closing(bind(ANY_PORT, "--web.listen-address")) as sock, monkeypatch.context() as patched:
             patched.setattr(threading.Thread, "start", start)
-            with pytest.raises(UsageError, match="no thread is to be had"):
+            with pytest.raises(RuntimeError, match="can't start new thread"):
                 Server([sock], TABLE)
             assert sock.fileno() == -1
         assert set(threading.enumerate()) <= before
