@@ -1,0 +1,154 @@
+/** The visualizations, each with the component of @grafana/ui that Grafana's own panel of that name draws with. */
+import {
+  FieldType,
+  dateTime,
+  getDisplayValueAlignmentFactors,
+  type DataFrame,
+  type DisplayValueAlignmentFactors,
+  type FieldDisplay,
+  type GrafanaTheme2,
+  type TimeRange,
+  type VizOrientation,
+} from '@grafana/data';
+import type {
+  BarGaugeDisplayMode,
+  BigValueColorMode,
+  BigValueGraphMode,
+  BigValueJustifyMode,
+  BigValueTextMode,
+  TableCellHeight,
+  TableSortByFieldState,
+  VizLegendOptions,
+} from '@grafana/schema';
+import { BarGauge, BigValue, TimeSeries, VizRepeater, type VizRepeaterRenderValueProps } from '@grafana/ui';
+import { TableNG } from '@grafana/ui/unstable';
+import type { JSX } from 'react';
+
+import { TIME_ZONE, type Drawable } from '../panel.ts';
+import { statValues } from '../texts.ts';
+
+export interface Space {
+  width: number;
+  height: number;
+  theme: GrafanaTheme2;
+  range: TimeRange;
+}
+
+type Chart = (drawable: Drawable, space: Space) => JSX.Element;
+
+/** By the panel's type. Grafana's state timeline is no part of its libraries, so it is not drawn. */
+export const CHARTS: Partial<Record<string, Chart>> = {
+  stat: drawStat,
+  bargauge: drawBars,
+  table: drawTable,
+  timeseries: drawGraph,
+};
+
+export function timeRange(from: number, to: number): TimeRange {
+  const range = { from: dateTime(from).utc(), to: dateTime(to).utc() };
+  return { ...range, raw: range };
+}
+
+type Value = VizRepeaterRenderValueProps<FieldDisplay, DisplayValueAlignmentFactors>;
+
+function drawStat(drawable: Drawable, space: Space): JSX.Element {
+  const options = drawable.panel.options ?? {};
+  return repeated(drawable, space, 3, ({ value, alignmentFactors, width, height, count }: Value) => (
+    <BigValue
+      value={value.display}
+      count={count}
+      sparkline={value.sparkline && { ...value.sparkline, timeRange: space.range }}
+      colorMode={options.colorMode as BigValueColorMode}
+      graphMode={options.graphMode as BigValueGraphMode}
+      justifyMode={options.justifyMode as BigValueJustifyMode}
+      textMode={options.textMode as BigValueTextMode}
+      alignmentFactors={alignmentFactors}
+      disableWideLayout={options.wideLayout === false}
+      width={width}
+      height={height}
+      theme={space.theme}
+    />
+  ));
+}
+
+function drawBars(drawable: Drawable, space: Space): JSX.Element {
+  const options = drawable.panel.options ?? {};
+  return repeated(drawable, space, 10, ({ value, alignmentFactors, orientation, width, height }: Value) => (
+    <BarGauge
+      value={value.display}
+      field={value.field}
+      display={value.view?.getFieldDisplayProcessor(value.colIndex!)}
+      orientation={orientation}
+      displayMode={options.displayMode as BarGaugeDisplayMode}
+      showUnfilled={options.showUnfilled as boolean}
+      itemSpacing={10}
+      alignmentFactors={alignmentFactors}
+      width={width}
+      height={height}
+      theme={space.theme}
+    />
+  ));
+}
+
+function repeated(
+  drawable: Drawable,
+  { width, height, theme }: Space,
+  itemSpacing: number,
+  renderValue: (value: Value) => JSX.Element,
+): JSX.Element {
+  return (
+    <VizRepeater
+      source={drawable.frames}
+      getValues={() => statValues(drawable, theme)}
+      getAlignmentFactors={getDisplayValueAlignmentFactors}
+      renderValue={renderValue}
+      orientation={(drawable.panel.options?.orientation ?? 'auto') as VizOrientation}
+      autoGrid={drawable.panel.type === 'stat'}
+      itemSpacing={itemSpacing}
+      renderCounter={0}
+      width={width}
+      height={height}
+    />
+  );
+}
+
+function drawTable({ panel, fieldConfig, frames }: Drawable, { width, height, range }: Space): JSX.Element {
+  const options = panel.options ?? {};
+  return (
+    <TableNG
+      data={frames[0]!}
+      fieldConfig={fieldConfig}
+      timeRange={range}
+      sortBy={options.sortBy as TableSortByFieldState[]}
+      cellHeight={options.cellHeight as TableCellHeight}
+      noHeader={options.showHeader === false}
+      enablePagination={options.enablePagination as boolean}
+      width={width}
+      height={height}
+    />
+  );
+}
+
+function drawGraph({ panel, frames }: Drawable, { width, height, range }: Space): JSX.Element {
+  return (
+    <TimeSeries
+      frames={frames.filter((frame) => frame.length > 0).map(finite)}
+      timeRange={range}
+      timeZone={TIME_ZONE}
+      legend={panel.options?.legend as VizLegendOptions}
+      options={panel.options}
+      width={width}
+      height={height}
+    />
+  );
+}
+
+/** A chart has no place for NaN and infinity: Grafana's panel leaves a gap there. */
+function finite(frame: DataFrame): DataFrame {
+  const fields = frame.fields.map((field) =>
+    field.type === FieldType.number
+      ? { ...field, values: field.values.map((value: number) => (Number.isFinite(value) ? value : null)) }
+      : field,
+  );
+  return { ...frame, fields };
+}

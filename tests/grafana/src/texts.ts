@@ -1,0 +1,162 @@
+/** What a reader of a panel sees: the text and the colour of each value, each column, each series. */
+import {
+  fieldReducers,
+  formattedValueToString,
+  getFieldDisplayName,
+  getFieldDisplayValues,
+  getFieldSeriesColor,
+  getValueFormats,
+  reduceField,
+  FieldType,
+  type DisplayValue,
+  type Field,
+  type GrafanaTheme2,
+  type ReduceDataOptions,
+} from '@grafana/data';
+import { TableCellDisplayMode, type TableFieldOptions, type VizLegendOptions } from '@grafana/schema';
+
+import { TIME_ZONE, unknownTransformations, type Drawable } from './panel.ts';
+
+export interface Shown {
+  text: string;
+  /** By its name in Grafana's palette, or as #rrggbb; null where the value is drawn in the colour of all text. */
+  colour: string | null;
+}
+
+export interface Titled extends Shown {
+  title: string;
+  links: string[];
+}
+
+export interface PanelTexts {
+  id: number;
+  title: string;
+  type: string;
+  /** The values of a stat, in its order. */
+  values: Titled[];
+  /** A table's columns, from left to right, and its rows before the reader sorts them. */
+  columns: string[];
+  rows: Titled[][];
+  /** The lines of a chart with their legend. */
+  series: { name: string; colour: string; legend: string[]; values: Shown[] }[];
+  /** What stands there instead, when there are no data at all. */
+  instead: string | null;
+  /** Units and transformations that Grafana does not know. */
+  unknown: string[];
+}
+
+export function textsOf(drawable: Drawable, theme: GrafanaTheme2): PanelTexts {
+  const { panel, fieldConfig, frames } = drawable;
+  const has = (type: string) => panel.type === type;
+  const isEmpty = frames.every((frame) => frame.length === 0);
+  const columns = has('table') ? visible(frames.flatMap((frame) => frame.fields)) : [];
+  return {
+    id: panel.id ?? 0,
+    title: panel.title ?? '',
+    type: panel.type,
+    values: has('stat') ? valuesOf(drawable, theme) : [],
+    columns: columns.map((field) => getFieldDisplayName(field, frames[0], frames)),
+    rows: has('table')
+      ? Array.from({ length: frames[0]?.length ?? 0 }, (_, row) => columns.map((field) => cell(field, row, theme)))
+      : [],
+    series: has('timeseries') || has('state-timeline') ? seriesOf(drawable, theme) : [],
+    instead: isEmpty ? (fieldConfig.defaults.noValue ?? 'No data') : null,
+    unknown: [...unknownUnits(drawable), ...unknownTransformations(panel)],
+  };
+}
+
+export function valuesOf({ panel, fieldConfig, frames, replaceVariables }: Drawable, theme: GrafanaTheme2): Titled[] {
+  return statValues({ panel, fieldConfig, frames, replaceVariables }, theme).map(({ display, getLinks }) => ({
+    ...shown(display, theme),
+    title: display.title ?? '',
+    links: hrefs(getLinks?.()),
+  }));
+}
+
+/** The values of a stat as its component wants them. */
+export function statValues({ panel, fieldConfig, frames, replaceVariables }: Drawable, theme: GrafanaTheme2) {
+  return getFieldDisplayValues({
+    data: frames,
+    fieldConfig,
+    reduceOptions: panel.options?.reduceOptions as ReduceDataOptions,
+    replaceVariables,
+    sparkline: panel.options?.graphMode !== 'none',
+    theme,
+    timeZone: TIME_ZONE,
+  });
+}
+
+function cell(field: Field, row: number, theme: GrafanaTheme2): Titled {
+  const display = field.display!(field.values[row]);
+  const options = (field.config.custom as TableFieldOptions | undefined)?.cellOptions;
+  const coloured =
+    options?.type === TableCellDisplayMode.ColorBackground || options?.type === TableCellDisplayMode.ColorText;
+  return {
+    title: getFieldDisplayName(field),
+    text: formattedValueToString(display),
+    colour: coloured ? colourName(display.color, theme) : null,
+    links: hrefs(field.getLinks?.({ valueRowIndex: row })),
+  };
+}
+
+function seriesOf({ panel, frames }: Drawable, theme: GrafanaTheme2): PanelTexts['series'] {
+  const calcs = (panel.options?.legend as VizLegendOptions | undefined)?.calcs ?? [];
+  return frames.flatMap((frame) =>
+    visible(frame.fields)
+      .filter((field) => field.type !== FieldType.time)
+      .map((field) => ({
+        name: getFieldDisplayName(field, frame, frames),
+        colour: colourName(getFieldSeriesColor(field, theme).color, theme),
+        legend: calcs.map((calc) => {
+          const { [calc]: value } = reduceField({ field, reducers: [calc] });
+          // A count has no unit of its field: Grafana's legend asks the reducer.
+          return fieldReducers.get(calc).preservesUnits === false
+            ? String(value)
+            : formattedValueToString(field.display!(value));
+        }),
+        values: Array.from(field.values, (value) => shown(field.display!(value), theme)),
+      })),
+  );
+}
+
+function visible(fields: Field[]): Field[] {
+  return fields.filter((field) => {
+    const custom = field.config.custom as (TableFieldOptions & { hideFrom?: { viz?: boolean } }) | undefined;
+    return !custom?.hideFrom?.viz;
+  });
+}
+
+function shown(display: DisplayValue, theme: GrafanaTheme2): Shown {
+  return { text: formattedValueToString(display), colour: colourName(display.color, theme) };
+}
+
+function hrefs(links: { href?: string }[] | undefined): string[] {
+  return (links ?? []).map(({ href }) => href ?? '');
+}
+
+function unknownUnits({ frames, fieldConfig }: Drawable): string[] {
+  const known = new Set(getValueFormats().flatMap((group) => group.submenu?.map(({ value }) => value) ?? []));
+  const configured = fieldConfig.overrides.flatMap(({ properties }) =>
+    properties.filter(({ id }) => id === 'unit').map(({ value }) => value as string),
+  );
+  const units = [
+    fieldConfig.defaults.unit,
+    ...configured,
+    ...frames.flatMap((frame) => frame.fields.map(({ config }) => config.unit)),
+  ];
+  // What begins with one of these prefixes is a format of its own: a date's, or a suffix.
+  const isKnown = (unit: string) => known.has(unit) || /^(time|prefix|suffix|si|count|currency|bool):/.test(unit);
+  return units.filter((unit): unit is string => Boolean(unit)).filter((unit) => !isKnown(unit));
+}
+
+function colourName(colour: string | undefined, theme: GrafanaTheme2): string {
+  const hex = (colour ?? '').toLowerCase();
+  for (const hue of theme.visualization.hues) {
+    for (const shade of hue.shades) {
+      if (shade.color.toLowerCase() === hex) {
+        return shade.name;
+      }
+    }
+  }
+  return hex;
+}
