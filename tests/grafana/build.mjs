@@ -18,7 +18,7 @@ await build({
 });
 
 await build({
-  entryPoints: ['src/draw.ts'],
+  entryPoints: ['src/draw.ts', 'src/typed.ts'],
   outdir,
   outExtension: { '.js': '.mjs' },
   bundle: true,

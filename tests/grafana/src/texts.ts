@@ -1,5 +1,6 @@
 /** What a reader of a panel sees: the text and the colour of each value, each column, each series. */
 import {
+  colorManipulator,
   fieldReducers,
   formattedValueToString,
   getFieldDisplayName,
@@ -32,7 +33,7 @@ export interface PanelTexts {
   id: number;
   title: string;
   type: string;
-  /** The values of a stat, in its order. */
+  /** The values of a stat or of bars, in their order. */
   values: Titled[];
   /** A table's columns, from left to right, and its rows before the reader sorts them. */
   columns: string[];
@@ -54,7 +55,7 @@ export function textsOf(drawable: Drawable, theme: GrafanaTheme2): PanelTexts {
     id: panel.id ?? 0,
     title: panel.title ?? '',
     type: panel.type,
-    values: has('stat') ? valuesOf(drawable, theme) : [],
+    values: has('stat') || has('bargauge') ? valuesOf(drawable, theme) : [],
     columns: columns.map((field) => getFieldDisplayName(field, frames[0], frames)),
     rows: has('table')
       ? Array.from({ length: frames[0]?.length ?? 0 }, (_, row) => columns.map((field) => cell(field, row, theme)))
@@ -65,16 +66,16 @@ export function textsOf(drawable: Drawable, theme: GrafanaTheme2): PanelTexts {
   };
 }
 
-export function valuesOf({ panel, fieldConfig, frames, replaceVariables }: Drawable, theme: GrafanaTheme2): Titled[] {
-  return statValues({ panel, fieldConfig, frames, replaceVariables }, theme).map(({ display, getLinks }) => ({
+function valuesOf(drawable: Drawable, theme: GrafanaTheme2): Titled[] {
+  return displayValues(drawable, theme).map(({ display, getLinks }) => ({
     ...shown(display, theme),
     title: display.title ?? '',
     links: hrefs(getLinks?.()),
   }));
 }
 
-/** The values of a stat as its component wants them. */
-export function statValues({ panel, fieldConfig, frames, replaceVariables }: Drawable, theme: GrafanaTheme2) {
+/** The values of a stat or of bars, as their components want them. */
+export function displayValues({ panel, fieldConfig, frames, replaceVariables }: Drawable, theme: GrafanaTheme2) {
   return getFieldDisplayValues({
     data: frames,
     fieldConfig,
@@ -150,13 +151,12 @@ function unknownUnits({ frames, fieldConfig }: Drawable): string[] {
 }
 
 function colourName(colour: string | undefined, theme: GrafanaTheme2): string {
-  const hex = (colour ?? '').toLowerCase();
-  for (const hue of theme.visualization.hues) {
-    for (const shade of hue.shades) {
-      if (shade.color.toLowerCase() === hex) {
-        return shade.name;
-      }
-    }
+  const hex = hexOf(colour ?? '');
+  if (hex === hexOf(theme.colors.text.primary)) {
+    return 'text';
   }
-  return hex;
+  const shades = theme.visualization.hues.flatMap((hue): { name: string; color: string }[] => hue.shades);
+  return shades.find((shade) => hexOf(shade.color) === hex)?.name ?? hex;
 }
+
+const hexOf = (colour: string) => colorManipulator.asHexString(colour).toLowerCase();

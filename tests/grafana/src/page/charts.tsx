@@ -1,8 +1,10 @@
 /** The visualizations, each with the component of @grafana/ui that Grafana's own panel of that name draws with. */
 import {
   FieldType,
+  applyNullInsertThreshold,
   dateTime,
   getDisplayValueAlignmentFactors,
+  nullToValue,
   type DataFrame,
   type DisplayValueAlignmentFactors,
   type FieldDisplay,
@@ -25,7 +27,7 @@ import { TableNG } from '@grafana/ui/unstable';
 import type { JSX } from 'react';
 
 import { TIME_ZONE, type Drawable } from '../panel.ts';
-import { statValues } from '../texts.ts';
+import { displayValues } from '../texts.ts';
 
 export interface Space {
   width: number;
@@ -99,7 +101,7 @@ function repeated(
   return (
     <VizRepeater
       source={drawable.frames}
-      getValues={() => statValues(drawable, theme)}
+      getValues={() => displayValues(drawable, theme)}
       getAlignmentFactors={getDisplayValueAlignmentFactors}
       renderValue={renderValue}
       orientation={(drawable.panel.options?.orientation ?? 'auto') as VizOrientation}
@@ -132,7 +134,7 @@ function drawTable({ panel, fieldConfig, frames }: Drawable, { width, height, ra
 function drawGraph({ panel, frames }: Drawable, { width, height, range }: Space): JSX.Element {
   return (
     <TimeSeries
-      frames={frames.filter((frame) => frame.length > 0).map(finite)}
+      frames={frames.filter((frame) => frame.length > 0).map((frame) => withGaps(frame, range))}
       timeRange={range}
       timeZone={TIME_ZONE}
       legend={panel.options?.legend as VizLegendOptions}
@@ -143,12 +145,14 @@ function drawGraph({ panel, frames }: Drawable, { width, height, range }: Space)
   );
 }
 
-/** A chart has no place for NaN and infinity: Grafana's panel leaves a gap there. */
-function finite(frame: DataFrame): DataFrame {
-  const fields = frame.fields.map((field) =>
+/** A line breaks where points are missing, and at what is no finite number, as in Grafana's panel. */
+function withGaps(frame: DataFrame, range: TimeRange): DataFrame {
+  const [refFieldPseudoMin, refFieldPseudoMax] = [range.from.valueOf(), range.to.valueOf()];
+  const gapped = nullToValue(applyNullInsertThreshold({ frame, refFieldPseudoMin, refFieldPseudoMax }));
+  const fields = gapped.fields.map((field) =>
     field.type === FieldType.number
-      ? { ...field, values: field.values.map((value: number) => (Number.isFinite(value) ? value : null)) }
+      ? { ...field, values: field.values.map((value: number | null) => (Number.isFinite(value) ? value : null)) }
       : field,
   );
-  return { ...frame, fields };
+  return { ...gapped, fields };
 }
