@@ -105,7 +105,6 @@ class _Asked:
     def __init__(self, watch: Watch, clock: FakeClock) -> None:
         self._watch = watch
         self._clock = clock
-        self._names: dict[tuple[str, str], int] = {}
         if watch.capture is None:
             self._stage = Stage(parse_scenario(watch.script), self._server_now())
         self.start()
@@ -119,7 +118,7 @@ class _Asked:
             raise PollError(Reason.TIMEOUT, "lost")
         snapshot = self._localai.poll()
         capture = self._watch.capture
-        snapshot = self._named(snapshot) if capture is None else self._moved(snapshot, capture)
+        snapshot = snapshot if capture is None else self._moved(snapshot, capture)
         return snapshot if self._watch.federates else _unfederated(snapshot)
 
     def get(self, path: str, deadline: float) -> Answer:  # noqa: ARG002 - nothing takes time here
@@ -156,15 +155,6 @@ class _Asked:
         )
         clock = ClockReading(self._server_now(), self._clock.monotonic_now, exact=True)
         return replace(snapshot, nodes=nodes, clock=clock)
-
-    def _named(self, snapshot: Snapshot) -> Snapshot:
-        """Give nodes the ids host-1, host-2 and so on in the order of their coming, whatever chance called them."""
-        for node in snapshot.nodes:
-            self._names.setdefault((node.host, node.id), 1 + sum(host == node.host for host, _ in self._names))
-        return replace(
-            snapshot,
-            nodes=tuple(replace(node, id=f"{node.host}-{self._names[node.host, node.id]}") for node in snapshot.nodes),
-        )
 
     def _server_now(self) -> float:
         return self._clock.wall_now + self._watch.server_ahead
