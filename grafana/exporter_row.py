@@ -9,6 +9,7 @@ from look import (
     Frame,
     Group,
     Property,
+    dashed,
     graph,
     graphed,
     limit,
@@ -54,8 +55,8 @@ def _last_success() -> stat.Panel:
 def _failures() -> timeseries.Panel:
     frame = Frame(
         title="Failed polls, by reason",
-        about="The share of polls that failed, and why; docs/metrics.md says what each reason means. At the dashed "
-        "line an alert is due. Do: `auth` wants a key, `connect` and `timeout` a LocalAI that answers, `shape` and "
+        about="The share of polls that failed, and why; docs/metrics.md says what each reason means. Red: as many "
+        "as an alert needs. Do: `auth` wants a key, `connect` and `timeout` a LocalAI that answers, `shape` and "
         "`not_json` another URL or a newer exporter.",
         empty="no polls",
         width=8,
@@ -100,11 +101,15 @@ def _durations() -> timeseries.Panel:
     mean = f"""\
 sum by (cluster, instance) (rate({metric}_sum[$__rate_interval]))
 / sum by (cluster, instance) (rate({metric}_count[$__rate_interval]))"""
-    return graph(
-        frame,
-        graphed(scoped(f"histogram_quantile(0.95, {buckets})"), f"{_NAMED} 95%"),
-        graphed(scoped(mean), f"{_NAMED} mean"),
-    ).axis_soft_min(0)
+    return (
+        graph(
+            frame,
+            graphed(scoped(f"histogram_quantile(0.95, {buckets})"), f"{_NAMED} 95%"),
+            graphed(scoped(mean), f"{_NAMED} mean"),
+        )
+        .axis_soft_min(0)
+        .override_by_regexp("/mean$/", [dashed()])
+    )
 
 
 def _instances() -> table.Panel:
@@ -112,7 +117,8 @@ def _instances() -> table.Panel:
         title="Instances",
         about="What each exporter says of itself and of the LocalAI behind it; an empty cell is something that LocalAI "
         "does not say. Network is a fingerprint of the join token (`--collector.token`): two in one cluster are two "
-        "networks. Red: P2P is off in LocalAI; start it with `--p2p`. Orange: LocalAI's certificate is not checked.",
+        "networks. Red: P2P is off in LocalAI. Orange: LocalAI's certificate is not checked. "
+        "Do: start LocalAI with `--p2p`; give the exporter the authority (`--localai.tls-ca-file`).",
         empty="no exporter",
         width=24,
         height=7,

@@ -26,6 +26,7 @@ WARN = "orange"
 BAD = "red"
 NOTE = "blue"
 ASIDE = "purple"
+FAINT = "super-light-blue"
 PLAIN = "text"
 """Red is what is wrong, orange what may become it, green what is well; the others only tell things apart."""
 
@@ -246,6 +247,11 @@ def words(meanings: Mapping[str, tuple[str, str]]) -> model.ValueMap:
 def fixed(color: str) -> Property:
     """Return the property of one colour whatever the value."""
     return Property("color", {"mode": "fixed", "fixedColor": color})
+
+
+def dashed() -> Property:
+    """Return the property of a line that is not the main one."""
+    return Property("custom.lineStyle", {"fill": "dash", "dash": [8, 8]})
 
 
 def coloured(steps: Steps) -> list[Property]:

@@ -5,6 +5,7 @@ from grafana_foundation_sdk.models import common as option
 from look import (
     ASIDE,
     BAD,
+    FAINT,
     GOOD,
     NOTE,
     PLAIN,
@@ -13,6 +14,7 @@ from look import (
     Group,
     Property,
     counts,
+    dashed,
     fixed,
     graph,
     graphed,
@@ -52,12 +54,12 @@ def _online() -> timeseries.Panel:
         .fill_opacity(8)
         .override_by_regexp("/llama_cpp$/", [fixed(NOTE)])
         .override_by_regexp("/mlx$/", [fixed(ASIDE)])
-        .override_by_regexp("/federated *$/", [fixed(GOOD)])
+        .override_by_regexp("/federated *$/", [fixed(FAINT)])
         .override_by_regexp(
             "/expected$/",
             [
                 fixed(PLAIN),
-                Property("custom.lineStyle", {"fill": "dash", "dash": [8, 8]}),
+                dashed(),
                 Property("custom.lineWidth", 1),
                 Property("custom.fillOpacity", 0),
             ],
@@ -109,9 +111,11 @@ def _hosts() -> statetimeline.Panel:
         alerts=("HostLost", "ExpectedHostMissing", "HostFlapping"),
     )
     online = "max by (cluster, role, backend, host) (localai_p2p_host_nodes_online)"
+    # Beyond the limit a host without series may be online.
     unknown = """\
 0 * max by (cluster, host) (localai_p2p_host_expected)
 unless on (cluster, host) localai_p2p_host_nodes_online
+unless on (cluster) localai_p2p_nodes_hidden{reason="limit"} > 0
 and on (cluster) localai_p2p_up == 1"""
     return (
         timeline(

@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.builders import stat
 from grafana_foundation_sdk.models import common as option
 from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
-from look import BAD, GOOD, NOTE, PLAIN, WARN, Frame, Group, fixed, numbers, told, words
+from look import BAD, GOOD, NOTE, PLAIN, WARN, Frame, Group, Property, fixed, numbers, told, words
 from queries import EXPORTER, HOST, KNOWN, ONLINE_TO_SOMEBODY, ROLE, YOUNGEST_AGE, bound, inside, scoped
 from records import EXPECTED, ONLINE, UP
 from rulebook import KIND, PREFIX
@@ -26,13 +26,14 @@ def _api() -> stat.Panel:
         title="LocalAI API",
         about="Whether each LocalAI was understood by its exporter's newest poll, what is down first (at most 12). "
         "Red: nothing is known of what lies behind it. Either LocalAI does not answer or refuses the key, or the "
-        "exporter itself is gone, which stays red for the length of the time range. "
+        "exporter itself is gone, which stays red for the length of the time range. A tile for P2P is there where "
+        "LocalAI says that it is off. "
         "Do: `localai-p2p-exporter doctor --localai.url LOCALAI`; row Exporter shows the reason of failed polls.",
         empty="no exporter",
         width=6,
         height=5,
         steps=((None, BAD), (1, GOOD)),
-        alerts=("APIUnreachable", "APIKeyRejected", "ExporterDown"),
+        alerts=("APIUnreachable", "APIKeyRejected", "ExporterDown", "P2PDisabled"),
     )
     # What was there within the range and is not now counts as down.
     expr = f"""\
@@ -40,9 +41,15 @@ sort(bottomk(12, min by (cluster, instance) (
   max by ({EXPORTER}) (localai_p2p_up)
   or 0 * max by ({EXPORTER}) (max_over_time(localai_p2p_up[$__range]))
 )))"""
+    off = "max by (cluster, instance) (localai_p2p_enabled) == 0"
     return (
-        numbers(frame, told(scoped(expr), "{{cluster}} {{instance}}"))
+        numbers(
+            frame,
+            told(scoped(expr), "{{cluster}} {{instance}}"),
+            told(scoped(off), "{{cluster}} {{instance}} P2P"),
+        )
         .mappings([words({"0": ("down", BAD), "1": ("up", GOOD)})])
+        .override_by_query("B", [Property("mappings", [words({"0": ("off", BAD)})])])
         .color_mode(option.BigValueColorMode.BACKGROUND_SOLID)
     )
 

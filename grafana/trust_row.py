@@ -2,6 +2,7 @@
 
 from grafana_foundation_sdk.builders import bargauge, stat, table, timeseries
 from look import (
+    ASIDE,
     BAD,
     GOOD,
     NOTE,
@@ -81,7 +82,7 @@ count by (cluster) (
             graphed(scoped(disputed, ROLE, HOST), "{{cluster}} disputed"),
         )
         .override_by_regexp("/worker$/", [fixed(NOTE)])
-        .override_by_regexp("/federated$/", [fixed(GOOD)])
+        .override_by_regexp("/federated$/", [fixed(ASIDE)])
         .override_by_regexp("/disputed$/", [fixed(BAD)])
     )
 
@@ -89,7 +90,8 @@ count by (cluster) (
 def _offset() -> timeseries.Panel:
     frame = Frame(
         title="Clock offset",
-        about="LocalAI's clock minus the exporter's, to about a second. Red: more than 5 s either way, so that one of "
+        about="LocalAI's clock minus the exporter's, to about a second. "
+        f"Red: more than {_OFFSET_SECONDS:g} s either way, so that one of "
         "the two is wrong; if it is LocalAI's, its verdicts on nodes are too. Do: NTP on both machines.",
         empty="LocalAI told no time",
         width=10,
@@ -112,8 +114,8 @@ def _ids() -> bargauge.Panel:
         title="Ids per host",
         about="How many ids LocalAI lists for a host and kind, living or not unseen for longer than the exporter's "
         "retention (24h), the ten with the most. Each start of a node is a new id: a high number is a node that "
-        "restarts in a loop, or a host name that many machines share. Orange: look at that host's log and its "
-        "memory, and at what restarts it.",
+        "restarts in a loop, or a host name that many machines share. Orange: worth a look. Do: read "
+        "that host's log, and find what restarts it.",
         empty="nothing known of any node",
         width=8,
         height=8,
@@ -128,8 +130,9 @@ def _hidden() -> stat.Panel:
     frame = Frame(
         title="Not shown",
         about="Nodes and entries without series of their own. Retention: not seen for 24h, which is normal. Orange, "
-        "limit: there are more nodes than `--node.limit`, raise it. Orange, invalid or duplicate: entries of "
-        "LocalAI's answer that could not be used; look at `/api/p2p/workers` and `/api/p2p/federation` themselves.",
+        "limit: there are more nodes than `--node.limit`. Orange, invalid or duplicate: entries of LocalAI's answer "
+        "that could not be used. Do: restart LocalAI, which then forgets its dead, or raise the limit; for entries "
+        "look at `/api/p2p/workers` and `/api/p2p/federation` themselves.",
         empty="unknown",
         width=6,
         height=8,
