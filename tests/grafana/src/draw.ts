@@ -1,7 +1,7 @@
 /**
  * Draws panels in Chromium: `node draw.mjs PAGE_FOLDER dark|light WIDTH PICTURE.png <input.json >drawn.json`.
  *
- * The variable CHROMIUM names the browser where it is not on PATH. The page gets its own files, and no network.
+ * The variable CHROMIUM names the browser. The page gets its own files, and no network.
  */
 import { readFile } from 'node:fs/promises';
 import { join, normalize } from 'node:path';
@@ -36,11 +36,12 @@ async function answer(route: Route): Promise<void> {
 }
 
 const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  executablePath: process.env.CHROMIUM!,
   args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-component-update', '--disable-sync'],
 });
 try {
-  const page = await browser.newPage({ viewport: { width: Number(width), height: 600 }, deviceScaleFactor: 2 });
+  // Grafana's tables draw only what is in view: the window is taller than any dashboard.
+  const page = await browser.newPage({ viewport: { width: Number(width), height: 5000 }, deviceScaleFactor: 2 });
   const complaints: string[] = [];
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('console', (message) => {
