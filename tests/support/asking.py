@@ -40,13 +40,11 @@ class Answer:
 
     Attributes:
         ref: the query's letter.
-        expr: what was asked, without variables.
         step: seconds between two points.
         data: as it stands in the API's answer.
     """
 
     ref: str
-    expr: str
     step: int
     data: Mapping[str, Any]
 
@@ -98,10 +96,10 @@ class Asking:
         step = self._window.step(max(least_step or SCRAPE_SECONDS, query.least_step), points)
         expr = self._filled(query.expr, step)
         if query.instant:
-            return Answer(query.ref, expr, step, self._ask("query", query=expr, time=self._window.end))
+            return Answer(query.ref, step, self._ask("query", query=expr, time=self._window.end))
         # Grafana lets the points of every graph lie on multiples of its step.
         start, end = (moment // step * step for moment in (self._window.start, self._window.end))
-        return Answer(query.ref, expr, step, self._ask("query_range", query=expr, start=start, end=end, step=step))
+        return Answer(query.ref, step, self._ask("query_range", query=expr, start=start, end=end, step=step))
 
     def _options(self, variable: Variable) -> list[str]:
         text = self._filled(variable.query, self._window.step(SCRAPE_SECONDS, WIDTH))

@@ -102,9 +102,7 @@ def document(
         "panels": [
             {
                 "panel": panel.json,
-                "answers": [
-                    {"refId": one.ref, "expr": one.expr, "step": one.step * 1000, "data": one.data} for one in answers
-                ],
+                "answers": [{"refId": one.ref, "step": one.step * 1000, "data": one.data} for one in answers],
             }
             for panel, answers in panels
         ],

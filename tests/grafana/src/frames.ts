@@ -47,7 +47,7 @@ function seriesFrames(target: Target, answer: Answer): DataFrame[] {
           name: labels.__name__ ?? 'Value',
           type: FieldType.number,
           labels,
-          config: { displayNameFromDS: legend(target, labels, answer.expr) },
+          config: { displayNameFromDS: legend(target, labels) },
           values: samples.map(([, value]) => numberOf(value)),
         },
       ],
@@ -88,14 +88,9 @@ function tableFrame(answer: Answer, tables: number): DataFrame {
 }
 
 function seriesOf(data: Result): Series[] {
-  switch (data.resultType) {
-    case 'vector':
-      return data.result.map(({ metric, value }) => ({ labels: metric, samples: [value] }));
-    case 'matrix':
-      return data.result.map(({ metric, values }) => ({ labels: metric, samples: values }));
-    case 'scalar':
-      return [{ labels: {}, samples: [data.result] }];
-  }
+  return data.resultType === 'vector'
+    ? data.result.map(({ metric, value }) => ({ labels: metric, samples: [value] }))
+    : data.result.map(({ metric, values }) => ({ labels: metric, samples: values }));
 }
 
 function timeField(samples: Sample[], step: number) {
@@ -108,17 +103,12 @@ function timeField(samples: Sample[], step: number) {
   };
 }
 
-/** The name of a series: the legend with its labels filled in, else the series as PromQL would write it. */
-function legend(target: Target, labels: Labels, expr: string): string {
-  if (target.legendFormat === '__auto') {
-    throw new Error('a legend that Grafana makes up is not what our dashboard should rely on');
+/** The name of a series: the target's legend with its labels filled in. */
+function legend({ refId, legendFormat }: Target, labels: Labels): string {
+  if (!legendFormat || legendFormat === '__auto') {
+    throw new Error(`${refId} has no legend: Grafana would show the labels of its series as they are`);
   }
-  if (target.legendFormat) {
-    return target.legendFormat.replace(/\{\{\s*(.+?)\s*\}\}/g, (_, name: string) => labels[name] ?? '');
-  }
-  const { __name__: name = '', ...others } = labels;
-  const pairs = Object.entries(others).map(([label, value]) => `${label}=${JSON.stringify(value)}`);
-  return pairs.length > 0 ? `${name}{${pairs.sort().join(', ')}}` : name || expr;
+  return legendFormat.replace(/\{\{\s*(.+?)\s*\}\}/g, (_, name: string) => labels[name] ?? '');
 }
 
 function numberOf(text: string): number {

@@ -21,8 +21,6 @@ export interface PanelInput {
 
 export interface Answer {
   refId: string;
-  /** The query that was asked, without variables. */
-  expr: string;
   /** Between two points of a range query, in milliseconds. */
   step: number;
   /** As it stands in `data` of the answer of Prometheus's HTTP API. */
@@ -34,12 +32,11 @@ export type Sample = [number, string];
 
 export type Result =
   | { resultType: 'vector'; result: { metric: Record<string, string>; value: Sample }[] }
-  | { resultType: 'matrix'; result: { metric: Record<string, string>; values: Sample[] }[] }
-  | { resultType: 'scalar'; result: Sample };
+  | { resultType: 'matrix'; result: { metric: Record<string, string>; values: Sample[] }[] };
 
 /** What a target of the Prometheus data source says of its answer. */
 export interface Target {
   refId: string;
-  format?: 'time_series' | 'table' | 'heatmap';
+  format?: 'time_series' | 'table';
   legendFormat?: string;
 }

@@ -14,6 +14,8 @@ import {
 } from '@grafana/data';
 import type {
   BarGaugeDisplayMode,
+  BarGaugeNamePlacement,
+  BarGaugeValueMode,
   BigValueColorMode,
   BigValueGraphMode,
   BigValueJustifyMode,
@@ -21,6 +23,7 @@ import type {
   TableCellHeight,
   TableSortByFieldState,
   VizLegendOptions,
+  VizTextDisplayOptions,
 } from '@grafana/schema';
 import { BarGauge, BigValue, TimeSeries, VizRepeater, type VizRepeaterRenderValueProps } from '@grafana/ui';
 import { TableNG } from '@grafana/ui/unstable';
@@ -64,6 +67,7 @@ function drawStat(drawable: Drawable, space: Space): JSX.Element {
       graphMode={options.graphMode as BigValueGraphMode}
       justifyMode={options.justifyMode as BigValueJustifyMode}
       textMode={options.textMode as BigValueTextMode}
+      text={options.text as VizTextDisplayOptions}
       alignmentFactors={alignmentFactors}
       disableWideLayout={options.wideLayout === false}
       width={width}
@@ -82,6 +86,9 @@ function drawBars(drawable: Drawable, space: Space): JSX.Element {
       display={value.view?.getFieldDisplayProcessor(value.colIndex!)}
       orientation={orientation}
       displayMode={options.displayMode as BarGaugeDisplayMode}
+      namePlacement={options.namePlacement as BarGaugeNamePlacement}
+      valueDisplayMode={options.valueMode as BarGaugeValueMode}
+      text={options.text as VizTextDisplayOptions}
       showUnfilled={options.showUnfilled as boolean}
       itemSpacing={10}
       alignmentFactors={alignmentFactors}
@@ -98,13 +105,17 @@ function repeated(
   itemSpacing: number,
   renderValue: (value: Value) => JSX.Element,
 ): JSX.Element {
+  const options = drawable.panel.options ?? {};
   return (
     <VizRepeater
       source={drawable.frames}
       getValues={() => displayValues(drawable, theme)}
       getAlignmentFactors={getDisplayValueAlignmentFactors}
       renderValue={renderValue}
-      orientation={(drawable.panel.options?.orientation ?? 'auto') as VizOrientation}
+      orientation={(options.orientation ?? 'auto') as VizOrientation}
+      minVizWidth={options.minVizWidth as number}
+      minVizHeight={options.minVizHeight as number}
+      maxVizHeight={options.maxVizHeight as number}
       autoGrid={drawable.panel.type === 'stat'}
       itemSpacing={itemSpacing}
       renderCounter={0}
