@@ -38,8 +38,9 @@ def dashboard() -> dict[str, Any]:
         .links([_link("Runbook", RUNBOOK), _link("Metrics", f"{docs}/metrics.md")])
     )
     groups = (overview_row.row(), membership_row.row(), nodes_row.row(), trust_row.row(), exporter_row.row())
-    for first_id, group in zip(range(100, 1000, 100), groups, strict=False):
-        _place(whole, group, first_id)
+    for place, group in enumerate(groups, start=1):
+        # Numbers of its own for each row: a new panel moves no other row's, and with them no link to a panel.
+        _add(whole, group, 100 * place)
     document: dict[str, Any] = json.loads(json.dumps(whole.build(), cls=JSONEncoder))
     # The builders have a field that only newer schemas than the one that they name know.
     for one in [*document["annotations"]["list"], *document["links"]]:
@@ -47,7 +48,7 @@ def dashboard() -> dict[str, Any]:
     return document
 
 
-def _place(whole: Dashboard, group: Group, first_id: int) -> None:
+def _add(whole: Dashboard, group: Group, first_id: int) -> None:
     row = Row(group.title).id(first_id)
     panels = [panel.id(first_id + place) for place, panel in enumerate(group.panels, start=1)]
     if group.folded:

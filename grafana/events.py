@@ -1,6 +1,7 @@
 """What is marked on every graph."""
 
 from grafana_foundation_sdk.builders.dashboard import AnnotationQuery
+from grafana_foundation_sdk.builders.prometheus import Dataquery
 from look import ASIDE, BAD, NOTE, SOURCE
 from queries import ROLE, scoped
 from rulebook import KIND, PREFIX
@@ -23,18 +24,30 @@ sum by (cluster, instance) (increase(localai_p2p_membership_changes_total{{chang
 or count by (cluster, instance) (count_over_time(localai_p2p_server_info[{_WINDOW}])) > 1"""
     return [
         _event("Membership changes", scoped(changes, ROLE), NOTE)
-        .title_format("{{role}} {{backend}} {{change}}")
-        .text_format("{{cluster}}")
-        .tag_keys("change"),
+        .title_format("{{role}} {{change}}")
+        .tag_keys("cluster,backend,change"),
         _event("Firing alerts", alerts, BAD)
         .title_format("{{alertname}}")
-        .text_format("{{cluster}} {{host}} {{instance}}")
-        .tag_keys("severity"),
+        .tag_keys("severity,cluster,instance,role,host"),
         _event("LocalAI restarts (it forgot nodes, or has another version)", scoped(restarts), ASIDE)
         .title_format("LocalAI restarted")
-        .text_format("{{cluster}} {{instance}}: it forgot nodes that it listed, or tells another version"),
+        .text_format(
+            "It forgot nodes that it listed, or tells another version. A restart that changes neither is not seen."
+        )
+        .tag_keys("cluster,instance"),
     ]
 
 
 def _event(name: str, expr: str, color: str) -> AnnotationQuery:
-    return AnnotationQuery().name(name).datasource(SOURCE).enable(True).icon_color(color).expr(expr).step(_STEP)
+    # A label that a series does not have shows as its name in a title, and not at all in the tags.
+    # Where Grafana looks for the query, in the annotation or in its target, differs with its version.
+    return (
+        AnnotationQuery()
+        .name(name)
+        .datasource(SOURCE)
+        .enable(True)
+        .icon_color(color)
+        .expr(expr)
+        .step(_STEP)
+        .target(Dataquery().expr(expr).range().interval(_STEP).ref_id("Anno"))
+    )

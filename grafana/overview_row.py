@@ -8,6 +8,8 @@ from queries import EXPORTER, HOST, KNOWN, ONLINE_TO_SOMEBODY, ROLE, YOUNGEST_AG
 from records import EXPECTED, ONLINE, UP
 from rulebook import KIND, PREFIX
 
+from exporter.decode import ONLINE_WITHIN_SECONDS
+
 _FIRING = f'alertname=~"{PREFIX}.+", alertstate="firing"'
 _HERE = 'cluster=~"$cluster|"'
 """An exporter that Prometheus does not scrape has no cluster, and is the alert of all of them."""
@@ -17,7 +19,14 @@ def row() -> Group:
     """Return the row."""
     return Group(
         "Overview",
-        (_api(), _of_expected("worker", "Workers"), _of_expected("federated", "Federated"), _dead(), _age(), _alerts()),
+        (
+            _api(),
+            _of_expected("worker", "Workers", ("NoWorkersOnline", "BelowExpected", "CapacityDropped")),
+            _of_expected("federated", "Federated", ("BelowExpected", "AllNodesStaleAtOnce")),
+            _dead(),
+            _age(),
+            _alerts(),
+        ),
     )
 
 
@@ -30,7 +39,7 @@ def _api() -> stat.Panel:
         "LocalAI says that it is off. "
         "Do: `localai-p2p-exporter doctor --localai.url LOCALAI`; row Exporter shows the reason of failed polls.",
         empty="no exporter",
-        width=6,
+        width=4,
         height=5,
         steps=((None, BAD), (1, GOOD)),
         alerts=("APIUnreachable", "APIKeyRejected", "ExporterDown", "P2PDisabled"),
@@ -54,7 +63,7 @@ sort(bottomk(12, min by (cluster, instance) (
     )
 
 
-def _of_expected(role: str, title: str) -> stat.Panel:
+def _of_expected(role: str, title: str, alerts: tuple[str, ...]) -> stat.Panel:
     frame = Frame(
         title=title,
         about=f"How many {role} nodes are online, each once, however many exporters see it, and how many there should "
@@ -62,10 +71,10 @@ def _of_expected(role: str, title: str) -> stat.Panel:
         "online than expected; without an expectation, so many were online within the time range, and none is now. "
         "Do: row Membership shows which hosts went, row Nodes since when.",
         empty="unknown",
-        width=4,
+        width=5,
         height=5,
         steps=((None, PLAIN), (1, GOOD)),
-        alerts=("NoWorkersOnline", "BelowExpected", "CapacityDropped"),
+        alerts=alerts,
     )
 
     def of_role(expr: str) -> str:
@@ -123,7 +132,7 @@ def _age() -> stat.Panel:
         width=3,
         height=5,
         unit="s",
-        steps=((None, GOOD), (30, WARN), (40, BAD)),
+        steps=((None, GOOD), (30, WARN), (ONLINE_WITHIN_SECONDS, BAD)),
         alerts=("HostFlapping", "NodeClockBehind"),
     )
     expr = scoped(f"max({YOUNGEST_AGE} and {ONLINE_TO_SOMEBODY} == 1)", ROLE, HOST)

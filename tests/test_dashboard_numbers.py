@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from records import UP
-from support.dashboard import QUERIES, interpolated
+from support.dashboard import QUERIES, filled
 from support.prometheus import tool
 
 pytestmark = pytest.mark.prometheus
@@ -24,9 +24,9 @@ def always(value: float) -> str:
 
 
 def until(minute: int, value: float, then: str = "stale") -> str:
-    """Write a series that has this value until a minute, and ends, or has another from there on."""
+    """Write a series that has this value until a minute, and then another, or these, or ends."""
     rest = (MINUTES - minute) * 60 // SCRAPE_SECONDS
-    return f"{value}+0x{minute * 60 // SCRAPE_SECONDS} {then if then == 'stale' else f'{then}+0x{rest}'}"
+    return f"{value}+0x{minute * 60 // SCRAPE_SECONDS} {f'{then}+0x{rest}' if then.isdigit() else then}"
 
 
 def series(name: str, labels: Mapping[str, str]) -> str:
@@ -73,7 +73,7 @@ class Case:
     query: str
     series: Mapping[str, str]
     expected: Mapping[str, float]
-    chosen: Mapping[str, list[str]] = field(default_factory=dict)
+    chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 NODE = 'backend="llama_cpp", cluster="home", host="gpu-{0}", id="gpu-{0}-x", role="worker"'
@@ -130,6 +130,12 @@ CASES = (
         },
     ),
     Case(
+        "P2P that is off",
+        "LocalAI API B",
+        {stored("localai_p2p_enabled", "a"): always(0), stored("localai_p2p_enabled", "b"): always(1)},
+        {'{cluster="home", instance="a"}': 0},
+    ),
+    Case(
         "a target without a cluster is there",
         "LocalAI API A",
         {stored("localai_p2p_up", cluster=""): always(1)},
@@ -140,7 +146,7 @@ CASES = (
         "LocalAI API A",
         {stored("localai_p2p_up", cluster=cluster): always(1) for cluster in ("home", "lab", "")},
         {'{cluster="lab", instance="a"}': 1},
-        {"cluster": ["lab"]},
+        {"cluster": ("lab",)},
     ),
     Case("two exporters count a worker once", "Workers A", SAME_VIEW, {"{}": 2}),
     Case("of a split network both sides count", "Workers A", SPLIT, {"{}": 2}),
@@ -204,7 +210,7 @@ CASES = (
         "Alerts firing A",
         FIRING,
         {'{alertname="LocalAIP2PExporterAbsent"}': 1},
-        {"cluster": ["home"]},
+        {"cluster": ("home",)},
     ),
     Case(
         "an expected host that nobody knows",
@@ -221,6 +227,16 @@ CASES = (
         "while LocalAI is down nothing is said of expected hosts",
         "Hosts B",
         {stored("localai_p2p_up"): always(0), stored("localai_p2p_host_expected", host="gpu-1"): always(1)},
+        {},
+    ),
+    Case(
+        "a host beyond the limit may be online",
+        "Hosts B",
+        {
+            stored("localai_p2p_up"): always(1),
+            stored("localai_p2p_host_expected", host="gpu-1"): always(1),
+            kind("nodes_hidden", reason="limit"): always(1),
+        },
         {},
     ),
     Case(
@@ -241,7 +257,7 @@ CASES = (
         "Nodes A",
         CLOCKS,
         {f"{{{NODE.format(3)}}}": 0},
-        {"host": ["gpu-3"]},
+        {"host": ("gpu-3",)},
     ),
     Case("two exporters list a node", "Nodes D", SPLIT, {f"{{{NODE.format(number)}}}": 2 for number in (1, 2)}),
     Case(
@@ -249,6 +265,30 @@ CASES = (
         "Nodes whose clock is wrong A",
         CLOCKS,
         {f'{{{NODE.format(1)}, clock="runs ahead"}}': -600},
+    ),
+    Case(
+        "a clock that lags",
+        "Nodes whose clock is wrong A",
+        {
+            node("online", 1): " ".join(["1 1 0"] * 100),
+            node("heartbeat_timestamp_seconds", 1): "0+15x300",
+        },
+        {f'{{{NODE.format(1)}, clock="lags"}}': 5},
+    ),
+    Case(
+        "a node that died is not one that lags",
+        "Nodes whose clock is wrong A",
+        {node("online", 1): until(50, 1, "0"), node("heartbeat_timestamp_seconds", 1): f"0+15x200 {always(3000)}"},
+        {},
+    ),
+    Case(
+        "nor one that died, and was forgotten at once",
+        "Nodes whose clock is wrong A",
+        {
+            node("online", 1): until(50, 1, "0 0 stale"),
+            node("heartbeat_timestamp_seconds", 1): "0+15x200 3000 3000 stale",
+        },
+        {},
     ),
     Case(
         "sides that disagree",
@@ -303,13 +343,13 @@ CASES = (
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.query}: {case.name}")
 def test_a_query_answers(case: Case, tmp_path: Path) -> None:
-    (query,) = (one for one in QUERIES if one.place == case.query)
+    (asked,) = (one for one in QUERIES if one.place == case.query)
     test = {
         "interval": f"{SCRAPE_SECONDS}s",
         "input_series": [{"series": name, "values": values} for name, values in case.series.items()],
         "promql_expr_test": [
             {
-                "expr": interpolated(query.expr, case.chosen),
+                "expr": filled(asked.query, case.chosen),
                 # Between two scrapes: whether a window holds the sample at its beginning is no matter of the dashboard.
                 "eval_time": f"{MINUTES * 60 + AFTER_SECONDS}s",
                 "exp_samples": [{"labels": labels, "value": value} for labels, value in case.expected.items()],

@@ -92,6 +92,13 @@ class Prometheus:
         """Return when a scrape of each target is stored that began after `moment`, in Unix seconds."""
         self.wait(lambda: (self.value("min(timestamp(up))") or 0.0) > moment, max(0.0, moment - time.time()))
 
+    def wait_for_rules(self) -> None:
+        """Return when each rule has been evaluated."""
+        self.wait(lambda: all(rule["health"] == "ok" for rule in self._rules()))
+
+    def _rules(self) -> Iterator[Mapping[str, Any]]:
+        return (rule for group in self.ask("rules")["data"]["groups"] for rule in group["rules"])
+
     def wait(self, holds: Callable[[], object], soonest: float = 0.0) -> None:
         """Return when something holds that a scrape or a rule brings about, in so many seconds at the soonest."""
         until = time.monotonic() + soonest + PATIENCE_SECONDS

@@ -1,0 +1,353 @@
+"""The dashboard on a live Prometheus that scrapes two exporters: every query is answered, and says what is true."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+from generate import FILES, FOLDER, RECORDS_FILE
+from support.asking import Answers, Asking, Series
+from support.facts import Facts
+from support.fields import unknown_in_annotation, unknown_in_panel
+from support.grafana import Dashboard
+from support.interpolation import Window
+from support.panel_numbers import NUMBERS
+from support.prometheus import Prometheus
+from support.scene import CLUSTER, PAST_SECONDS, RANGE_SECONDS, SCRIPTS, STEP_SECONDS, Past, Scene, Truth, scene
+
+pytestmark = [pytest.mark.prometheus, pytest.mark.heavy]
+
+TEXT = (Path(__file__).parent.parent / "grafana" / "localai-p2p.json").read_text("utf-8")
+DASHBOARD = Dashboard.of(json.loads(TEXT))
+
+ONE, TWO = SCRIPTS
+DOTTED = "rack-01.dc-1.example.org"
+LATE_SECONDS = 60
+"""So long after something happened a story's scrapes tell of it, also where a poll failed."""
+
+Chosen = Mapping[str, tuple[str, ...]]
+
+CHOSEN: Mapping[str, Chosen] = {
+    "all": {},
+    "cluster": {"cluster": (CLUSTER,)},
+    "job": {"job": ("localai-p2p",)},
+    "instance": {"instance": (ONE,)},
+    "both instances": {"instance": (ONE, TWO)},
+    "workers": {"role": ("worker",)},
+    "federated": {"role": ("federated",)},
+    "a host with dots and dashes": {"host": (DOTTED,)},
+    "two hosts": {"host": (DOTTED, "gateway-3.branch-office.example.org")},
+    "one of each": {
+        "cluster": (CLUSTER,),
+        "job": ("localai-p2p",),
+        "instance": (TWO,),
+        "role": ("worker",),
+        "host": ("edge-01.branch-office.example.org",),
+    },
+}
+
+_WRONG = "shows what is wrong, and nothing is of what is chosen"
+EMPTY = {
+    ("Federated", "B"): _WRONG,
+    ("Hosts", "B"): "hosts that no LocalAI knows, which nobody can choose",
+    ("Nodes whose clock is wrong", "A"): _WRONG,
+    ("Nodes online, as each instance counts them", "B"): _WRONG,
+    ("Failed polls, by reason", "B"): _WRONG,
+    ("LocalAI restarts (it forgot nodes, or has another version)", "Anno"): _WRONG,
+}
+"""Queries that give nothing under some choice, and why."""
+
+ELSEWHERE = {
+    ("LocalAI API", "B"): "only while P2P is off: test_an_instance_whose_p2p_is_off_is_named",
+    ("Alerts firing", "D"): "only while nothing fires: test_where_nothing_fires_the_panel_says_so",
+}
+"""Queries that give something in another scene alone, and why."""
+
+SHORT = {
+    ("Nodes online, as each instance counts them", "B"): "the network split minutes ago",
+    ("Failed polls, by reason", "B"): "polls failed once",
+    ("Scrape duration", "A"): "Prometheus's own series, which no story has",
+    ("Memory", "A"): "a process's, which no story has",
+}
+"""Queries over the time range that give nothing in much of it, and why."""
+
+WHOLE = {
+    ("Firing alerts", "Anno"): "a cluster's, whatever else is chosen",
+}
+"""Queries that do not follow each choice, and why."""
+
+
+def window(now: float) -> Window:
+    return Window(now - RANGE_SECONDS, now)
+
+
+def answers(asking: Asking, dashboard: Dashboard) -> Iterator[tuple[tuple[str, str], tuple[Series, ...]]]:
+    """Give what each query answers, by the name of its panel or annotation and its letter."""
+    for panel in dashboard.panels:
+        for ref, series in asking.panel(panel).items():
+            yield (panel.title, ref), series
+    for annotation in dashboard.annotations:
+        yield (annotation.name, annotation.query.ref), asking.annotation(annotation)
+
+
+def check_answers(dashboard: Dashboard, server: Prometheus, now: float, chosen: Chosen) -> None:
+    """Let every query answer, with something, and of nothing but what is chosen."""
+    for place, series in answers(Asking(dashboard, server, window(now), chosen), dashboard):
+        assert series or place in EMPTY | ELSEWHERE, f"{place} gives nothing"
+        for label, values in chosen.items() if place not in WHOLE else ():
+            assert {one.labels.get(label, values[0]) for one in series} <= set(values), place
+
+
+def check_names(dashboard: Dashboard, server: Prometheus, now: float) -> None:
+    """Let every name in a legend, a column, an override, a link or a text stand for something."""
+    asking = Asking(dashboard, server, window(now), {})
+    variables = ("datasource", *asking.options)
+    found = {panel.title: unknown_in_panel(panel, asking.panel(panel), variables) for panel in dashboard.panels}
+    found |= {one.name: unknown_in_annotation(one, asking.annotation(one)) for one in dashboard.annotations}
+    unknown = {title: names for title, names in found.items() if names}
+    assert not unknown, unknown
+
+
+@pytest.fixture(scope="module")
+def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
+    return Past(tmp_path_factory.mktemp("past"))
+
+
+@pytest.fixture(scope="module")
+def live(past: Past, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """Give a Prometheus with all rules, whose alerts do not wait, one without any, and one that records alone."""
+    folder = tmp_path_factory.mktemp("live")
+    rules = {name: _hasty(FOLDER / name, folder) for name in FILES}
+    loaded = {"ruled": [*rules.values()], "bare": [], "recorded": [rules[RECORDS_FILE]]}
+    with scene(folder, past, loaded) as lives:
+        lives.wait_for_a_point(60)
+        yield lives
+
+
+def _hasty(file: Path, folder: Path) -> Path:
+    """Return a copy of a rule file in which no alert waits."""
+    document = yaml.safe_load(file.read_text("utf-8"))
+    for rule in (rule for group in document["groups"] for rule in group["rules"] if "for" in rule):
+        rule["for"] = "0s"
+    copy = folder / file.name
+    copy.write_text(json.dumps(document), "utf-8")
+    return copy
+
+
+@pytest.fixture(scope="module")
+def now(live: Scene) -> float:
+    return live.quiet_moment(live.servers["ruled"], STEP_SECONDS)
+
+
+@pytest.mark.parametrize("chosen", CHOSEN.values(), ids=CHOSEN)
+def test_every_query_answers_for_what_is_chosen(live: Scene, now: float, chosen: Chosen) -> None:
+    check_answers(DASHBOARD, live.servers["ruled"], now, chosen)
+
+
+def test_every_query_gives_something_under_some_choice(live: Scene, now: float) -> None:
+    silent = EMPTY.keys() | ELSEWHERE.keys()
+    for chosen in CHOSEN.values():
+        asking = Asking(DASHBOARD, live.servers["ruled"], window(now), chosen)
+        silent -= {place for place, series in answers(asking, DASHBOARD) if series}
+    assert silent == ELSEWHERE.keys()
+
+
+def test_without_our_rules_only_alerts_are_missing(live: Scene, now: float) -> None:
+    def empty(server: str) -> set[tuple[str, str]]:
+        asking = Asking(DASHBOARD, live.servers[server], window(now), {})
+        return {place for place, series in answers(asking, DASHBOARD) if not series}
+
+    more = empty("bare") - empty("ruled")
+    assert more == {("Alerts firing", "A"), ("Alerts firing", "B"), ("Alerts firing", "C"), ("Firing alerts", "Anno")}
+
+
+def test_where_nothing_fires_the_panel_says_so(live: Scene, now: float) -> None:
+    shown = Asking(DASHBOARD, live.servers["recorded"], window(now), {}).panel(DASHBOARD.panel("Alerts firing"))
+    assert {ref: [one.last for one in series] for ref, series in shown.items()} == {"A": [], "B": [], "C": [], "D": [0]}
+
+
+def test_every_name_stands_for_something(live: Scene, now: float) -> None:
+    check_names(DASHBOARD, live.servers["ruled"], now)
+
+
+def test_what_can_be_chosen_is_what_there_is(live: Scene, now: float) -> None:
+    def offered(**chosen: tuple[str, ...]) -> dict[str, list[str]]:
+        return Asking(DASHBOARD, live.servers["ruled"], window(now), chosen).options
+
+    nodes = live.truth.nodes(now)
+    everything = {
+        "cluster": [CLUSTER],
+        "job": ["localai-p2p"],
+        "instance": [ONE, TWO],
+        "role": ["federated", "worker"],
+        "host": sorted({host for _, host, _ in nodes}),
+    }
+    federated = sorted({host for kind, host, _ in nodes if kind.role == "federated"})
+    assert offered() == everything
+    assert offered(role=("federated",)) == everything | {"host": federated}
+    assert offered(cluster=("another",)) == {"cluster": [CLUSTER], "job": [], "instance": [], "role": [], "host": []}
+
+
+def shown_and_true(dashboard: Dashboard, live: Scene, now: float, title: str) -> tuple[object, object]:
+    shown = Asking(dashboard, live.servers["ruled"], window(now), {}).panel(dashboard.panel(title))
+    point = now // STEP_SECONDS * STEP_SECONDS
+    return NUMBERS[title](shown, Facts(live.truth.nodes(now)), Facts(live.truth.nodes(point)))
+
+
+@pytest.mark.parametrize("title", NUMBERS)
+def test_a_panel_shows_what_is_true(live: Scene, now: float, title: str) -> None:
+    shown, true = shown_and_true(DASHBOARD, live, now, title)
+    assert shown == true
+
+
+def test_every_panel_is_held_to_the_truth() -> None:
+    assert {panel.title for panel in DASHBOARD.panels} - NUMBERS.keys() == {"Joins and losses"}
+
+
+def test_the_hosts_of_six_hours(live: Scene, past: Past, now: float) -> None:
+    shown = Asking(DASHBOARD, live.servers["ruled"], window(now), {}).panel(DASHBOARD.panel("Hosts"))["A"]
+    series = {one.named("role", "backend", "host"): one.values for one in shown}
+    truth, compared = Truth(past.began), dict.fromkeys(series, 0)
+    first = min(moment for values in series.values() for moment in values)
+    for point in range(int(first), int(past.began + PAST_SECONDS), 13 * STEP_SECONDS):
+        before = [Facts(truth.nodes(point - ago)).online_by_host() for ago in range(LATE_SECONDS, -1, -5)]
+        for host, count in before[-1].items():
+            if all(facts.get(host) == count for facts in before):
+                assert series[host].get(point) == count, (host, point - past.began)
+                compared[host] += 1
+    # The verdicts on the slow clock change all the time.
+    assert {host for (_, _, host), times in compared.items() if times < 20} == {"slow-clock.lan"}
+
+
+def test_joins_and_losses_when_they_were(live: Scene, past: Past, now: float) -> None:
+    shown = Asking(DASHBOARD, live.servers["ruled"], window(now), {}).panel(DASHBOARD.panel("Joins and losses"))["A"]
+    bars = {
+        one.labels["change"]: {moment - past.began for moment, count in one.values.items() if count > 0}
+        for one in shown
+    }
+    localai, tower = 1.5 * 3600, (5.5 * 3600, 6 * 3600 + 600)
+    _check_bars(bars["forgotten"], (localai,))
+    _check_bars(bars["joined"], (localai, *tower))
+    assert len(bars["lost"]) > 50
+    assert len(bars["returned"]) > 50
+
+
+def _check_bars(bars: set[float], moments: tuple[float, ...]) -> None:
+    """Let there be a bar after each of these moments, and none that is after no moment."""
+    late = 2 * 120 + LATE_SECONDS
+    assert all(any(moment < bar <= moment + late for moment in moments) for bar in bars), bars
+    assert all(any(moment < bar <= moment + late for bar in bars) for moment in moments), bars
+
+
+def test_events_are_marked_when_they_were(live: Scene, past: Past, now: float) -> None:
+    asking = Asking(DASHBOARD, live.servers["ruled"], window(now), {})
+    changes, alerts, restarts = (asking.annotation(annotation) for annotation in DASHBOARD.annotations)
+    (restart,) = restarts
+    assert restart.named("cluster", "instance") == (CLUSTER, ONE)
+    _check_bars({moment - past.began for moment in restart.values}, (1.5 * 3600,))
+    joined = {one.named("role", "backend"): one for one in changes if one.labels["change"] == "joined"}
+    assert joined.keys() == {("worker", "llama_cpp"), ("federated", "")}
+    firing = asking.panel(DASHBOARD.panel("Alerts firing"))
+    marked = {one.labels["alertname"] for one in alerts if now // 60 * 60 in one.values}
+    assert marked == {one.labels["alertname"] for ref in "ABC" for one in firing[ref]}
+
+
+def test_samples_lie_all_over_the_time_range(live: Scene, now: float) -> None:
+    asking = Asking(DASHBOARD, live.servers["ruled"], window(now), {})
+    quarters = [now - RANGE_SECONDS + 900 * quarter for quarter in range(int(RANGE_SECONDS) // 900)]
+    for panel in DASHBOARD.panels:
+        for query in panel.queries:
+            if query.instant or (panel.title, query.ref) in SHORT:
+                continue
+            moments = {moment for one in asking.panel(panel)[query.ref] for moment in one.values}
+            gaps = [at - now for at in quarters if not any(at <= moment < at + 900 for moment in moments)]
+            assert not gaps, (panel.title, query.ref)
+
+
+def test_an_exporter_that_is_killed_shows_as_down(past: Past, tmp_path: Path) -> None:
+    with scene(tmp_path, past, {"bare": []}) as lives:
+        server = lives.servers["bare"]
+
+        def shown(title: str, moment: float) -> Answers:
+            return Asking(DASHBOARD, server, window(moment), {}).panel(DASHBOARD.panel(title))
+
+        moment = lives.quiet_moment(server, 1)
+        assert {one.labels["instance"]: one.last for one in shown("LocalAI API", moment)["A"]} == {ONE: 1, TWO: 1}
+        lives.kill(TWO)
+        moment = lives.quiet_moment(server, 1)
+        assert {one.labels["instance"]: one.last for one in shown("LocalAI API", moment)["A"]} == {ONE: 1, TWO: 0}
+
+        left = {node: {ONE: seen[ONE]} for node, seen in lives.truth.nodes(moment).items() if ONE in seen}
+        for title in ("Workers", "Federated", "Known, but offline", "Nodes"):
+            numbers, true = NUMBERS[title](shown(title, moment), Facts(left), Facts({}))
+            assert numbers == true, title
+
+
+def test_an_instance_whose_p2p_is_off_is_named(past: Past, tmp_path: Path) -> None:
+    with scene(tmp_path, past, {"bare": []}) as lives:
+        server = lives.servers["bare"]
+        lives.localais[TWO].apply("p2p off")
+        server.wait(lambda: server.value(f'localai_p2p_enabled{{instance="{TWO}"}}') == 0)
+        panel = DASHBOARD.panel("LocalAI API")
+        shown = Asking(DASHBOARD, server, window(time.time()), {}).panel(panel)
+        assert [(one.labels["instance"], one.last) for one in shown["B"]] == [(TWO, 0)]
+        assert not unknown_in_panel(panel, shown, ())
+
+
+def broken(old: str, new: str) -> Dashboard:
+    """Return the dashboard with something else in place of what it says."""
+    assert old in TEXT
+    return Dashboard.of(json.loads(TEXT.replace(old, new)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("localai_p2p_host_nodes_online{", "localai_p2p_host_nodes_on{", r"'Hosts', 'A'\) gives nothing"),
+        ('cluster=~\\"$cluster\\"', 'cluster=~\\"$clusters\\"', "left over"),
+        ('host=~\\"$host\\"', 'host=~\\"${host:regex}\\"', "400 for"),
+        ('role=~\\"$role\\"', 'role!=\\"\\"', "'Nodes online', 'A'"),
+    ],
+    ids=["a metric that is not there", "a variable that is not there", "escaped once", "a choice that nobody hears of"],
+)
+def test_a_broken_query_is_noticed(live: Scene, now: float, old: str, new: str, complaint: str) -> None:
+    with pytest.raises(AssertionError, match=complaint):
+        check_answers(broken(old, new), live.servers["ruled"], now, {"role": ("worker",), "host": (DOTTED,)})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("{{cluster}} {{instance}}", "{{cluster}} {{target}}", "A: target"),
+        ("Value #D", "Value #Z", "Value #Z"),
+        ("{{alertname}}", "{{alert}}", "'alert'"),
+        ("var-host", "var-host=${hots}&x", "hots"),
+    ],
+)
+def test_a_broken_name_is_noticed(live: Scene, now: float, old: str, new: str, complaint: str) -> None:
+    with pytest.raises(AssertionError, match=complaint):
+        check_names(broken(old, new), live.servers["ruled"], now)
+
+
+@pytest.mark.parametrize(
+    ("title", "old", "new"),
+    [
+        (
+            "Nodes",
+            "count by (cluster, role, backend, host, id) (localai",
+            "sum by (cluster, role, backend, host, id) (localai",
+        ),
+        ("Workers", "max by (cluster, role, backend, host, id)", "sum by (cluster, role, backend, host, id)"),
+        (
+            "Known, but offline",
+            "max by (cluster, role, backend) (localai_p2p_nodes{",
+            "min by (cluster, role, backend) (localai_p2p_nodes{",
+        ),
+        ("Oldest living heartbeat", "max(min by", "min(min by"),
+    ],
+)
+def test_a_wrong_number_is_noticed(live: Scene, now: float, title: str, old: str, new: str) -> None:
+    shown, true = shown_and_true(broken(old, new), live, now, title)
+    assert shown != true
