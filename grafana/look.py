@@ -158,6 +158,11 @@ def numbers(frame: Frame, *queries: prometheus.Dataquery, named: bool = True) ->
     )
 
 
+def by_name(panel: stat.Panel) -> stat.Panel:
+    """Return a panel of numbers of which the names matter most: one below the other, the number beside it."""
+    return panel.orientation(option.VizOrientation.HORIZONTAL).wide_layout(True)
+
+
 def graph(frame: Frame, *queries: prometheus.Dataquery) -> timeseries.Panel:
     """Return a graph, its lines coloured by the thresholds that they pass."""
     return (

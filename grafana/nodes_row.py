@@ -95,7 +95,7 @@ def _ages() -> timeseries.Panel:
     frame = Frame(
         title="Age of heartbeats",
         about="The age of each node's newest heartbeat, on LocalAI's clock: a sawtooth up to 35 s is healthy, and at "
-        "the dashed line LocalAI calls the node offline. At twice that age it leaves the graph, and where its clock "
+        "the dashed line LocalAI calls the node offline. After a minute it leaves the graph, and where its clock "
         "runs ahead it is not in it (see Trust). Red: the node is offline. Do: one line that climbs is a node that "
         "died; all at once are LocalAI's P2P or its network.",
         empty="no node was seen lately",
@@ -106,7 +106,7 @@ def _ages() -> timeseries.Panel:
         alerts=("HostLost", "AllNodesStaleAtOnce"),
     )
     # What is far away would flatten the rest.
-    expr = f"({YOUNGEST_AGE} >= -{_AHEAD_SECONDS:g}) < {2 * ONLINE_WITHIN_SECONDS:g}"
+    expr = f"({YOUNGEST_AGE} >= -{_AHEAD_SECONDS:g}) < 60"
     return (
         crowded(limit(graph(frame, graphed(scoped(expr, ROLE, HOST), "{{id}}"))))
         .decimals(0)

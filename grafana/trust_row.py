@@ -43,7 +43,7 @@ def _clocks() -> table.Panel:
         "still be called online. Lags: heartbeats keep coming, and LocalAI has called it offline again and again for "
         "20 minutes. Do: set the clock of that host, and keep it by NTP.",
         empty="no node's clock is seen to be wrong",
-        width=10,
+        width=12,
         height=8,
         alerts=("NodeClockAhead", "NodeClockBehind"),
     )
@@ -77,7 +77,7 @@ def _views() -> timeseries.Panel:
         "gone. Do: which instances see each other? Look at the network between them, and at LocalAI's log for its "
         "P2P; a restart of the smaller side joins it again.",
         empty="nothing known of any node",
-        width=14,
+        width=12,
         height=8,
         alerts=("ViewsDisagree",),
     )
