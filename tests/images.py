@@ -10,17 +10,15 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from dashboard import FILE
-from generate import FILES, rules_file
-from rulebook import PREFIX, Alert, Group
+from generate import FILES, FOLDER, OPTIONAL_FILE
 from support.asking import Asking
 from support.grafana import Dashboard
 from support.history import write_blocks
 from support.interpolation import Window
-from support.prometheus import prometheus, tool
+from support.prometheus import impatient, prometheus, tool
 from support.shown import document, drawn
 from support.stories import Watch
 
@@ -51,9 +49,6 @@ at 5h40m  federated garage-gateway
 at 6h35m  kill tower-3060
 """
 
-FIRING = {f"{PREFIX}{name}" for name in ("BelowExpected", "HostLost", "NodeClockAhead")}
-"""The alerts of that evening."""
-
 PICTURES: Mapping[str, tuple[str, ...]] = {
     "overview": (
         *("LocalAI API", "Workers", "Federated", "Known, but offline", "Oldest living heartbeat", "Alerts firing"),
@@ -76,9 +71,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_blocks(folder / "data", (watch,), PAST_SECONDS)
-        files = [_hasty(folder / Path(file).name, groups) for file, groups in FILES.items() if "optional" not in file]
+        # What the alerts would have waited for lies in the past.
+        files = [impatient(FOLDER / file, folder) for file in FILES if file != OPTIONAL_FILE]
         with prometheus(folder, rules=files) as server:
-            server.wait(lambda: server.by("alertname", "ALERTS").keys() >= FIRING)
+            server.wait_for_rules()
             now = time.time()
             asking = Asking(dashboard, server, Window(now - 6 * HOURS, now), {})
             for picture, titles in PICTURES.items():
@@ -87,18 +83,6 @@ def main() -> None:
                 for theme in ("dark", "light"):
                     drawn(read, IMAGES / f"{picture}-{theme}.png", theme, WIDTH)
     subprocess.run([tool("pngquant"), "--force", "--ext", ".png", "--strip", *IMAGES.glob("*.png")], check=True)
-
-
-def _hasty(file: Path, groups: tuple[Group, ...]) -> Path:
-    """Write rules whose alerts fire at once: what they have waited for lies in the past."""
-    at_once = tuple(
-        replace(
-            group, rules=tuple(replace(rule, hold="0s") if isinstance(rule, Alert) else rule for rule in group.rules)
-        )
-        for group in groups
-    )
-    file.write_text(rules_file(at_once), "utf-8")
-    return file
 
 
 if __name__ == "__main__":
