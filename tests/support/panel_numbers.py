@@ -36,7 +36,7 @@ def _values(answers: Answers) -> dict[str, list[float]]:
     return {ref: [one.last for one in series] for ref, series in answers.items()}
 
 
-def _wrong(shown: Mapping[tuple[str, ...], float], true: Mapping[tuple[str, ...], tuple[float, ...]]) -> dict[Any, Any]:
+def _wrong(shown: Mapping[Any, float], true: Mapping[Any, tuple[float, float]]) -> dict[Any, Any]:
     """Return the ages that are none of those that they can be, and those that should not be there, or should."""
     return {
         key: (shown.get(key), true.get(key))
@@ -120,8 +120,12 @@ def _nodes(shown: Answers, now: Facts, _point: Facts) -> Held:
 
 
 def _graph_of_ages(shown: Answers, _now: Facts, point: Facts) -> Held:
-    young = {(name,): ages for (_, _, _, name), ages in point.ages().items() if -60 < ages[0] < 120}
-    return _wrong(_by(shown["A"], "id"), young), {}
+    lines, true = _by(shown["A"], "id"), {(name,): ages for (_, _, _, name), ages in point.ages().items()}
+    gone = true.keys() - lines.keys()
+    # Who is too old, or too far ahead, is not in the graph; near the bounds it may be or not.
+    misplaced = {name for name in gone if all(-58 < age < 118 for age in true[name])}
+    misplaced |= {name for name, age in lines.items() if not -60 < age < 120}
+    return (_wrong(lines, {name: true[name] for name in true.keys() - gone}), misplaced), ({}, set())
 
 
 def _clocks(shown: Answers, _now: Facts, _point: Facts) -> Held:

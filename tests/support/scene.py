@@ -225,7 +225,7 @@ class Scene:
             server.wait_for_scrape_after(point)
 
     def quiet_moment(self, server: Prometheus, step: float) -> float:
-        """Return a moment at which Prometheus knows of each living exporter what was true at that moment.
+        """Return a moment at which Prometheus knows from each living exporter what was true at that moment.
 
         The same holds at the newest multiple of `step` seconds before it, where the last points of graphs lie.
         """
@@ -233,8 +233,9 @@ class Scene:
         ours = f'{{instance=~"{"|".join(self._living)}"}}'
 
         def is_quiet(moment: float) -> bool:
-            newest = f"min(localai_p2p_exporter_last_poll_success_timestamp_seconds{ours} @ {moment:.3f})"
-            polled = server.value(newest)
+            newest = f"localai_p2p_exporter_last_poll_success_timestamp_seconds{ours} @ {moment:.3f}"
+            # A scrape may fail on a loaded machine: then one of them is not there.
+            polled = server.value(f"min({newest}) and count({newest}) == {len(self._living)}")
             return polled is not None and self.truth.holds_still(polled - _POLL_SECONDS, moment)
 
         def is_found() -> bool:
