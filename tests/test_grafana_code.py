@@ -1,8 +1,9 @@
 """Grafana's own libraries read the dashboard: what its panels say, in which colour, and how they are drawn."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from support.grafana import Dashboard, Json, Panel
 from support.interpolation import Window
 from support.panel_numbers import AGE_TOLERANCE_SECONDS
 from support.prometheus import impatient
-from support.scene import EXPECTED, RANGE_SECONDS, STEP_SECONDS, Past, scene
+from support.scene import CLUSTER, EXPECTED, RANGE_SECONDS, STEP_SECONDS, Past, scene
 from support.shown import BUILD, Drawn, Shown, Texts, compiler_complaints, document, drawn, shown, typed
 
 pytestmark = [pytest.mark.grafana, pytest.mark.heavy, pytest.mark.prometheus]
@@ -125,6 +126,15 @@ def test_without_data_every_panel_has_words_of_its_own() -> None:
     assert words == {panel.title: panel.json["fieldConfig"]["defaults"]["noValue"] for panel in DASHBOARD.panels}
 
 
+def test_units_and_transformations_that_grafana_does_not_know_are_named() -> None:
+    panel = DASHBOARD.panel("Nodes")
+    text = json.dumps(panel.json)
+    assert '"id": "unit", "value": "s"' in text
+    wrong = json.loads(text.replace('"value": "s"', '"value": "secs"').replace('"id": "merge"', '"id": "merged"'))
+    (texts,) = shown(document(DASHBOARD, NOW, [(replace(panel, json=wrong), nothing(panel))]))
+    assert texts.unknown == ("secs", "merged")
+
+
 @dataclass(frozen=True)
 class Live:
     """What lives, at one moment.
@@ -133,11 +143,13 @@ class Live:
         read: the panels with Prometheus's answers.
         texts: what each shows, by its title.
         facts: what is true.
+        point: what was so at the last point of graphs.
     """
 
     read: Json
     texts: Mapping[str, Texts]
     facts: Facts
+    point: Facts
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +162,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Live:
         window = Window(now - RANGE_SECONDS, now)
         asking = Asking(DASHBOARD, server, window, {})
         read = document(DASHBOARD, window, [(panel, tuple(asking.answers(panel))) for panel in DASHBOARD.panels])
-        return Live(read, {texts.title: texts for texts in shown(read)}, Facts(lives.truth.nodes(now)))
+        facts, point = (Facts(lives.truth.nodes(moment)) for moment in (now, now // STEP_SECONDS * STEP_SECONDS))
+        return Live(read, {texts.title: texts for texts in shown(read)}, facts, point)
 
 
 def test_nothing_shows_that_grafana_does_not_know(live: Live) -> None:
@@ -207,6 +220,13 @@ def test_how_many_are_online_missing_and_expected(live: Live, title: str, role: 
 def test_how_many_are_known_but_offline(live: Live) -> None:
     (value,) = live.texts["Known, but offline"].values
     assert (value.text, value.colour) == (str(live.facts.offline), "text")
+
+
+def test_a_host_without_an_online_node_is_offline_in_red(live: Live) -> None:
+    lines = {name.strip(): values[-1] for name, values in live.texts["Hosts"].series.items()}
+    for (role, backend, host), count in live.point.online_by_host().items():
+        value = lines[f"{CLUSTER} {host} {role} {backend}".strip()]
+        assert (value.text, value.colour) == ((str(count), "green") if count else ("offline", "red")), host
 
 
 def test_alerts_have_the_colour_of_their_severity(live: Live) -> None:

@@ -32,8 +32,8 @@ class Shown:
     Attributes:
         text: with its unit.
         colour: its name in Grafana's palette; None where it has that of all text.
-        title: what names it.
-        links: where a click on it leads.
+        title: what names a stat's.
+        links: where a click on a cell leads.
     """
 
     text: str

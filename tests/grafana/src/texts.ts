@@ -1,20 +1,17 @@
 /** What a reader of a panel sees: the text and the colour of each value, each column, each series. */
 import {
   colorManipulator,
-  fieldReducers,
   formattedValueToString,
   getFieldDisplayName,
   getFieldDisplayValues,
-  getFieldSeriesColor,
   getValueFormats,
-  reduceField,
   FieldType,
   type DisplayValue,
   type Field,
   type GrafanaTheme2,
   type ReduceDataOptions,
 } from '@grafana/data';
-import { TableCellDisplayMode, type TableFieldOptions, type VizLegendOptions } from '@grafana/schema';
+import { TableCellDisplayMode, type TableFieldOptions } from '@grafana/schema';
 
 import { TIME_ZONE, unknownTransformations, type Drawable } from './panel.ts';
 
@@ -26,20 +23,23 @@ export interface Shown {
 
 export interface Titled extends Shown {
   title: string;
+}
+
+export interface Cell extends Shown {
+  /** Where a click on it leads. */
   links: string[];
 }
 
 export interface PanelTexts {
-  id: number;
   title: string;
   type: string;
   /** The values of a stat or of bars, in their order. */
   values: Titled[];
   /** A table's columns, from left to right, and its rows before the reader sorts them. */
   columns: string[];
-  rows: Titled[][];
-  /** The lines of a chart with their legend. */
-  series: { name: string; colour: string; legend: string[]; values: Shown[] }[];
+  rows: Cell[][];
+  /** The lines of a chart, each with its points from left to right. */
+  series: { name: string; values: Shown[] }[];
   /** What stands there instead, when there are no data at all. */
   instead: string | null;
   /** Units and transformations that Grafana does not know. */
@@ -52,7 +52,6 @@ export function textsOf(drawable: Drawable, theme: GrafanaTheme2): PanelTexts {
   const isEmpty = frames.every((frame) => frame.length === 0);
   const columns = has('table') ? visible(frames.flatMap((frame) => frame.fields)) : [];
   return {
-    id: panel.id ?? 0,
     title: panel.title ?? '',
     type: panel.type,
     values: has('stat') || has('bargauge') ? valuesOf(drawable, theme) : [],
@@ -67,11 +66,7 @@ export function textsOf(drawable: Drawable, theme: GrafanaTheme2): PanelTexts {
 }
 
 function valuesOf(drawable: Drawable, theme: GrafanaTheme2): Titled[] {
-  return displayValues(drawable, theme).map(({ display, getLinks }) => ({
-    ...shown(display, theme),
-    title: display.title ?? '',
-    links: hrefs(getLinks?.()),
-  }));
+  return displayValues(drawable, theme).map(({ display }) => ({ ...shown(display, theme), title: display.title ?? '' }));
 }
 
 /** The values of a stat or of bars, as their components want them. */
@@ -87,34 +82,21 @@ export function displayValues({ panel, fieldConfig, frames, replaceVariables }: 
   });
 }
 
-function cell(field: Field, row: number, theme: GrafanaTheme2): Titled {
-  const display = field.display!(field.values[row]);
+function cell(field: Field, row: number, theme: GrafanaTheme2): Cell {
+  const { text, colour } = shown(field.display!(field.values[row]), theme);
   const options = (field.config.custom as TableFieldOptions | undefined)?.cellOptions;
   const coloured =
     options?.type === TableCellDisplayMode.ColorBackground || options?.type === TableCellDisplayMode.ColorText;
-  return {
-    title: getFieldDisplayName(field),
-    text: formattedValueToString(display),
-    colour: coloured ? colourName(display.color, theme) : null,
-    links: hrefs(field.getLinks?.({ valueRowIndex: row })),
-  };
+  const links = field.getLinks?.({ valueRowIndex: row }) ?? [];
+  return { text, colour: coloured ? colour : null, links: links.map(({ href }) => href ?? '') };
 }
 
-function seriesOf({ panel, frames }: Drawable, theme: GrafanaTheme2): PanelTexts['series'] {
-  const calcs = (panel.options?.legend as VizLegendOptions | undefined)?.calcs ?? [];
+function seriesOf({ frames }: Drawable, theme: GrafanaTheme2): PanelTexts['series'] {
   return frames.flatMap((frame) =>
     visible(frame.fields)
       .filter((field) => field.type !== FieldType.time)
       .map((field) => ({
         name: getFieldDisplayName(field, frame, frames),
-        colour: colourName(getFieldSeriesColor(field, theme).color, theme),
-        legend: calcs.map((calc) => {
-          const { [calc]: value } = reduceField({ field, reducers: [calc] });
-          // A count has no unit of its field: Grafana's legend asks the reducer.
-          return fieldReducers.get(calc).preservesUnits === false
-            ? String(value)
-            : formattedValueToString(field.display!(value));
-        }),
         values: Array.from(field.values, (value) => shown(field.display!(value), theme)),
       })),
   );
@@ -131,23 +113,13 @@ function shown(display: DisplayValue, theme: GrafanaTheme2): Shown {
   return { text: formattedValueToString(display), colour: colourName(display.color, theme) };
 }
 
-function hrefs(links: { href?: string }[] | undefined): string[] {
-  return (links ?? []).map(({ href }) => href ?? '');
-}
-
-function unknownUnits({ frames, fieldConfig }: Drawable): string[] {
+function unknownUnits({ fieldConfig: { defaults, overrides } }: Drawable): string[] {
   const known = new Set(getValueFormats().flatMap((group) => group.submenu?.map(({ value }) => value) ?? []));
-  const configured = fieldConfig.overrides.flatMap(({ properties }) =>
-    properties.filter(({ id }) => id === 'unit').map(({ value }) => value as string),
-  );
-  const units = [
-    fieldConfig.defaults.unit,
-    ...configured,
-    ...frames.flatMap((frame) => frame.fields.map(({ config }) => config.unit)),
-  ];
+  const properties = overrides.flatMap((override) => override.properties).filter(({ id }) => id === 'unit');
+  const units = [defaults.unit ?? 'none', ...properties.map(({ value }) => value as string)];
   // What begins with one of these prefixes is a format of its own: a date's, or a suffix.
   const isKnown = (unit: string) => known.has(unit) || /^(time|prefix|suffix|si|count|currency|bool):/.test(unit);
-  return units.filter((unit): unit is string => Boolean(unit)).filter((unit) => !isKnown(unit));
+  return units.filter((unit) => !isKnown(unit));
 }
 
 function colourName(colour: string | undefined, theme: GrafanaTheme2): string {
