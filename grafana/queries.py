@@ -67,10 +67,11 @@ def inside(aggregation: str, expr: str) -> str:
 KNOWN = f"""\
 (
   count by ({KIND}) (max by ({NODE}) (localai_p2p_node_online))
+  + max by ({KIND}) (sum by ({KIND}, instance) (localai_p2p_nodes_hidden))
   > max by ({KIND}) (localai_p2p_nodes)
 )
 or max by ({KIND}) (localai_p2p_nodes)"""
-"""Nodes of each kind that some LocalAI knows, each once; counted as the rules count the online ones."""
+"""Nodes of each kind that some LocalAI knows, those with series once each: at least the largest total."""
 
 ONLINE_TO_SOMEBODY = f"max by ({NODE}) (localai_p2p_node_online)"
 """1 for each node that some LocalAI calls online, else 0."""

@@ -182,6 +182,20 @@ CASES = (
         {"{}": 8},
     ),
     Case(
+        "what only one of two instances has hidden is known",
+        "Known, but offline A",
+        SPLIT
+        | {node("online", 3, "b"): always(0)}
+        | {
+            kind("nodes", "a"): always(2),
+            kind("nodes", "b"): always(3),
+            kind("nodes_hidden", "a", reason="retention"): always(0),
+            kind("nodes_hidden", "b", reason="retention"): always(4),
+            kind("nodes_hidden", "b", reason="limit"): always(1),
+        },
+        {"{}": 6},
+    ),
+    Case(
         "both sides of a split network are known",
         "Known, but offline A",
         SPLIT | {kind("nodes", instance): always(2) for instance in "ab"},
