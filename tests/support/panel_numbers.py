@@ -120,7 +120,8 @@ def _nodes(shown: Answers, now: Facts, _point: Facts) -> Held:
 
 
 def _graph_of_ages(shown: Answers, _now: Facts, point: Facts) -> Held:
-    lines, true = _by(shown["A"], "id"), {(name,): ages for (_, _, _, name), ages in point.ages().items()}
+    lines = _by(shown["A"], "id")
+    true: dict[tuple[str, ...], tuple[float, float]] = {(row[-1],): ages for row, ages in point.ages().items()}
     gone = true.keys() - lines.keys()
     # Who is too old, or too far ahead, is not in the graph; near the bounds it may be or not.
     misplaced = {name for name in gone if all(-58 < age < 118 for age in true[name])}
