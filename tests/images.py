@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dashboard import FILE
 from generate import FILES, FOLDER, OPTIONAL_FILE
+from rulebook import PREFIX
 from support.asking import Asking
 from support.grafana import Dashboard
 from support.history import write_blocks
@@ -28,10 +29,9 @@ PAST_SECONDS = 7 * HOURS
 WIDTH = 1_400
 """Of a picture, in CSS pixels; it has two points for each."""
 
-EVENING = """
+_COMMON = """
 release   v4.7.1
-host      gateway
-federated office-gateway
+federated garage-gateway
 worker    tower-4090
 worker    tower-3060
 worker    proxmox-llm
@@ -45,9 +45,19 @@ at 3h5m   restart tower-4090
 at 3h50m  kill nuc-kitchen
 at 4h25m  worker nuc-kitchen
 at 5h10m  kill macbook-air
-at 5h40m  federated garage-gateway
-at 6h35m  kill tower-3060
+at 6h10m  kill tower-3060
 """
+
+EVENING = {
+    "gateway:10040": f"host gateway\nfederated office-gateway\n{_COMMON}\nat 6h25m kill office-gateway",
+    "office:10040": f"host office-gateway\nfederated gateway\n{_COMMON}\nat 6h25m kill gateway",
+}
+"""What happened, by the instance whose LocalAI saw it so: a host is lost, and then the network splits."""
+
+EXPECTED = {"worker": 8, "federated": 3}
+
+FIRING = {f"{PREFIX}{name}" for name in ("BelowExpected", "HostLost", "NodeClockAhead", "ViewsDisagree")}
+"""What all of that leads to."""
 
 PICTURES: Mapping[str, tuple[str, ...]] = {
     "overview": (
@@ -67,14 +77,14 @@ def main() -> None:
     """Draw every picture, dark and light."""
     dashboard = Dashboard.read(FILE)
     began = time.time() - PAST_SECONDS
-    watch = Watch(EVENING, instance="gateway:10040", expected={"worker": 8, "federated": 2}, began=began)
+    watches = tuple(Watch(script, instance=one, expected=EXPECTED, began=began) for one, script in EVENING.items())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_blocks(folder / "data", (watch,), PAST_SECONDS)
+        write_blocks(folder / "data", watches, PAST_SECONDS)
         # What the alerts would have waited for lies in the past.
         files = [impatient(FOLDER / file, folder) for file in FILES if file != OPTIONAL_FILE]
         with prometheus(folder, rules=files) as server:
-            server.wait_for_rules()
+            server.wait(lambda: server.by("alertname", "ALERTS").keys() >= FIRING)
             now = time.time()
             asking = Asking(dashboard, server, Window(now - 6 * HOURS, now), {})
             for picture, titles in PICTURES.items():

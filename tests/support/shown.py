@@ -79,12 +79,12 @@ class Drawn:
     Attributes:
         title: the panel's.
         lines: the texts below its title.
-        pixels: points of its charts that are not empty.
+        colours: how many points of its charts have each, by its name as in `Shown`.
     """
 
     title: str
     lines: tuple[str, ...]
-    pixels: int
+    colours: Mapping[str, int]
 
 
 def document(
@@ -123,7 +123,7 @@ def drawn(read: Json, picture: Path, theme: str = "dark", width: int = 1400) -> 
     result = json.loads(_node(["draw.mjs", str(BUILD / "page"), theme, str(width), str(picture)], json.dumps(read)))
     assert not result["complaints"], result["complaints"]
     return tuple(
-        Drawn(one["title"], tuple(line for line in one["text"].split("\n") if line.strip()), one["pixels"])
+        Drawn(one["title"], tuple(line for line in one["text"].split("\n") if line.strip()), one["colours"])
         for one in result["drawn"]
     )
 

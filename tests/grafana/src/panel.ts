@@ -71,7 +71,7 @@ async function drawable(
 
 function fieldConfigOf(panel: Panel): FieldConfigSource {
   const { defaults, overrides } = structuredClone(panel.fieldConfig ?? { defaults: {}, overrides: [] });
-  // JSON has no -Infinity: the base of the thresholds is written as null, and Grafana reads it so when it loads a panel.
+  // JSON has no -Infinity: the base of thresholds is written as null, which Grafana replaces when it loads a panel.
   const sources = [defaults.thresholds, ...overrides.flatMap(({ properties }) => properties.map(({ value }) => value))];
   for (const source of sources as { steps?: { value: number | null }[] }[]) {
     const base = source?.steps?.[0];
@@ -100,8 +100,8 @@ const STANDARD: Record<string, FieldConfigPropertyItem['process']> = {
 };
 
 /**
- * The properties that field configurations may set. Grafana's server registers the standard ones, and each panel its own,
- * `custom.*`; neither stands in a library. That a panel has such a property at all is what the type check says.
+ * The properties that field configurations may set. Grafana registers the standard ones, and each panel its own, which
+ * are `custom.*`; neither is in a library. That a panel has such a property at all is what the type check says.
  */
 function propertiesOf({ defaults, overrides }: FieldConfigSource): FieldConfigOptionsRegistry {
   const overridden = overrides.flatMap(({ properties }) => properties.map(({ id }) => id));
@@ -145,7 +145,7 @@ standardTransformersRegistry.setInit(() =>
   ),
 );
 
-/** The transformations that a panel names and Grafana's library does not have; it would pass over them without a word. */
+/** The transformations of a panel that Grafana's library does not have: it passes over them without a word. */
 export function unknownTransformations(panel: Panel): string[] {
   return (panel.transformations ?? [])
     .map(({ id }) => id)

@@ -6,9 +6,11 @@ import type * as table from '@grafana/schema/dist/esm/raw/composable/table/panel
 import type * as graph from '@grafana/schema/dist/esm/raw/composable/timeseries/panelcfg/x/TimeSeriesPanelCfg_types.gen';
 import type * as raw from '@grafana/schema/dist/esm/raw/dashboard/x/Dashboard_types.gen';
 
+import type { Target } from './input.ts';
+
 /**
- * A type as JSON has it: enums by their values; nothing is required, because Grafana has a default for what is left out.
- * What is there must have a name that Grafana knows, and a value that it takes.
+ * A type as JSON has it: enums by their values; nothing is required, as Grafana has a default for what is left out. What
+ * is there must have a name that Grafana knows, and a value that it takes.
  */
 type Json<T> = T extends string
   ? `${T}`
@@ -21,9 +23,20 @@ type Json<T> = T extends string
 /** The properties that the fields of every panel have. */
 type Standard = Omit<raw.FieldConfig, 'custom'>;
 
+/** A query as the Prometheus data source reads it, whose types are in no library. */
+interface Query extends Target {
+  datasource: raw.DataSourceRef;
+  expr: string;
+  hide: boolean;
+  instant: boolean;
+  interval: string;
+  range: boolean;
+}
+
 interface Visualization<Options, Custom> {
-  panel: Omit<raw.Panel, 'options' | 'fieldConfig'> & {
+  panel: Omit<raw.Panel, 'options' | 'fieldConfig' | 'targets'> & {
     options: Options;
+    targets: Query[];
     fieldConfig: Omit<raw.FieldConfigSource, 'defaults'> & { defaults: Standard & { custom: Custom } };
   };
   custom: Custom;
@@ -49,9 +62,12 @@ export type CustomProperty<Type extends keyof Visualizations> = Json<Visualizati
 /** With what Grafana's editor adds, and no schema names. */
 type Variable = raw.VariableModel & { definition: string };
 
-/** With what the Prometheus data source reads there. */
-type Annotation = raw.AnnotationQuery &
-  Record<'expr' | 'step' | 'tagKeys' | 'textFormat' | 'titleFormat', string> & { useValueForTime: boolean };
+/** With what the Prometheus data source reads there; it knows the query by its old place too. */
+type Annotation = Omit<raw.AnnotationQuery, 'target'> &
+  Record<'expr' | 'step' | 'tagKeys' | 'textFormat' | 'titleFormat', string> & {
+    target: Query;
+    useValueForTime: boolean;
+  };
 
 /** A dashboard without its panels. */
 export type Frame = Json<

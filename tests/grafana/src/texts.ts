@@ -66,7 +66,10 @@ export function textsOf(drawable: Drawable, theme: GrafanaTheme2): PanelTexts {
 }
 
 function valuesOf(drawable: Drawable, theme: GrafanaTheme2): Titled[] {
-  return displayValues(drawable, theme).map(({ display }) => ({ ...shown(display, theme), title: display.title ?? '' }));
+  return displayValues(drawable, theme).map(({ display }) => ({
+    ...shown(display, theme),
+    title: display.title ?? '',
+  }));
 }
 
 /** The values of a stat or of bars, as their components want them. */
@@ -122,13 +125,16 @@ function unknownUnits({ fieldConfig: { defaults, overrides } }: Drawable): strin
   return units.filter((unit) => !isKnown(unit));
 }
 
-function colourName(colour: string | undefined, theme: GrafanaTheme2): string {
-  const hex = hexOf(colour ?? '');
-  if (hex === hexOf(theme.colors.text.primary)) {
-    return 'text';
-  }
+/** The name of a colour in Grafana's palette, else #rrggbb; `slack` by how much each part of it may differ. */
+export function colourName(colour: string | undefined, theme: GrafanaTheme2, slack = 0): string {
+  const hex = colorManipulator.asHexString(colour ?? '').toLowerCase();
   const shades = theme.visualization.hues.flatMap((hue): { name: string; color: string }[] => hue.shades);
-  return shades.find((shade) => hexOf(shade.color) === hex)?.name ?? hex;
+  const named = [{ name: 'text', color: theme.colors.text.primary }, ...shades];
+  const wanted = parts(hex);
+  const isNear = (other: string) => parts(other).every((part, at) => Math.abs(part - wanted[at]!) <= slack);
+  return named.find(({ color }) => isNear(color))?.name ?? hex;
 }
 
-const hexOf = (colour: string) => colorManipulator.asHexString(colour).toLowerCase();
+function parts(colour: string): number[] {
+  return colorManipulator.decomposeColor(colour).values.slice(0, 3);
+}

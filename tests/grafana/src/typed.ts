@@ -1,6 +1,6 @@
 /**
- * Writes a dashboard's JSON as TypeScript that claims to be of Grafana's types: `node typed.mjs <dashboard.json >it.ts`.
- * The compiler then names everything that Grafana does not know.
+ * Writes the JSON of a dashboard as TypeScript that claims to be of Grafana's types, so that the compiler names all that
+ * Grafana does not know: `node typed.mjs <dashboard.json >build/dashboard.ts`.
  */
 import { text } from 'node:stream/consumers';
 

@@ -12,7 +12,7 @@ export interface Place {
   height: number;
 }
 
-/** Panels in columns and sizes of their own, moved up to where nothing is above them: some of the dashboard's are left out. */
+/** Panels in their columns and sizes, moved up to where nothing is above them: some of the dashboard's are left out. */
 export function places(panels: Panel[], width: number): Place[] {
   const column = (width - GAP) / COLUMNS;
   const filled = new Array<number>(COLUMNS).fill(0);

@@ -8,18 +8,20 @@ import { createRoot } from 'react-dom/client';
 
 import type { Input } from '../input.ts';
 import { drawables, type Drawable } from '../panel.ts';
-import { textsOf } from '../texts.ts';
+import { colourName, textsOf } from '../texts.ts';
 import { CHARTS, timeRange } from './charts.tsx';
 import { places, type Place } from './layout.ts';
 
 export interface Drawn {
-  id: number;
   title: string;
   /** What stands on the panel below its title, as a browser's user would copy it. */
   text: string;
-  /** The points of its charts that are not empty. */
-  pixels: number;
+  /** How many points of its charts have each colour, those of Grafana's palette by their names. */
+  colours: Record<string, number>;
 }
+
+/** How much a line's colour may change by what lies over it: the faint areas below other lines. */
+const TINGE = 12;
 
 declare global {
   interface Window {
@@ -44,7 +46,7 @@ window.drawPanels = async (input, mode) => {
   await Promise.all([400, 500].map((weight) => document.fonts.load(`${weight} 14px Inter`)));
   render(<Panels drawables={all} theme={theme} range={timeRange(input.from, input.to)} />);
   await settled();
-  return all.map(({ panel }) => drawn(panel.id!, panel.title!));
+  return all.map(({ panel }) => drawn(panel.title!, panel.id!, theme));
 };
 
 interface PanelsProps {
@@ -109,14 +111,27 @@ async function settled(): Promise<void> {
   }
 }
 
-function drawn(id: number, title: string): Drawn {
+function drawn(title: string, id: number, theme: GrafanaTheme2): Drawn {
   const content = document.querySelector<HTMLElement>(`[data-panel="${id}"] [data-content]`)!;
-  const canvases = Array.from(content.querySelectorAll('canvas'));
-  return { id, title, text: content.innerText, pixels: canvases.reduce((sum, one) => sum + painted(one), 0) };
+  const colours: Record<string, number> = {};
+  for (const canvas of content.querySelectorAll('canvas')) {
+    for (const [colour, count] of opaquePixels(canvas)) {
+      const name = colourName(`#${colour.toString(16).padStart(6, '0')}`, theme, TINGE);
+      colours[name] = (colours[name] ?? 0) + count;
+    }
+  }
+  return { title, text: content.innerText, colours };
 }
 
-function painted(canvas: HTMLCanvasElement): number {
-  const { width, height } = canvas;
-  const { data } = canvas.getContext('2d')!.getImageData(0, 0, width, height);
-  return data.filter((value, index) => index % 4 === 3 && value > 0).length;
+/** How many points of a canvas have each colour; what shines through is none. */
+function opaquePixels(canvas: HTMLCanvasElement): Map<number, number> {
+  const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
+  const counts = new Map<number, number>();
+  for (let at = 0; at < data.length; at += 4) {
+    if (data[at + 3] === 255) {
+      const colour = (data[at]! << 16) | (data[at + 1]! << 8) | data[at + 2]!;
+      counts.set(colour, (counts.get(colour) ?? 0) + 1);
+    }
+  }
+  return counts;
 }
