@@ -42,9 +42,15 @@ def dashboard() -> dict[str, Any]:
         # Numbers of its own for each row: a new panel moves no other row's, and with them no link to a panel.
         _add(whole, group, 100 * place)
     document: dict[str, Any] = json.loads(json.dumps(whole.build(), cls=JSONEncoder))
-    # The builders have a field that only newer schemas than the one that they name know.
+    # The builders write fields of other schemas than the one that they name.
     for one in [*document["annotations"]["list"], *document["links"]]:
         one.pop("placement", None)
+    for one in document["templating"]["list"]:
+        for name in ("auto", "auto_min", "auto_count"):
+            one.pop(name, None)
+    for one in document["panels"]:
+        for panel in [one, *one.get("panels", ())]:
+            panel.get("options", {}).pop("footer", None)
     return document
 
 

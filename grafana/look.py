@@ -255,8 +255,9 @@ def rows(frame: Frame, columns: Mapping[str, tuple[str, int]], *queries: prometh
         )
     )
     for title, width in columns.values():
-        if width != SHARED:
-            panel.override_by_name(title, [Property("custom.width", width)])
+        own_width = [] if width == SHARED else [Property("custom.width", width)]
+        # The words for no data at all would else stand in each empty cell.
+        panel.override_by_name(title, [Property("noValue", ""), *own_width])
     return panel
 
 

@@ -1,6 +1,6 @@
 """Who belongs to the cluster, and how that changed."""
 
-from grafana_foundation_sdk.builders import statetimeline, timeseries
+from grafana_foundation_sdk.builders import common, statetimeline, timeseries
 from grafana_foundation_sdk.models import common as option
 from look import (
     ASIDE,
@@ -89,6 +89,7 @@ def _changes() -> timeseries.Panel:
         .fill_opacity(80)
         # Bars that hardly overlap in what they count.
         .interval("2m")
+        .stacking(common.StackingConfig().mode(option.StackingMode.NORMAL).group("A"))
         .decimals(0)
         .axis_centered_zero(True)
         .override_by_name("joined", [fixed(GOOD)])

@@ -150,7 +150,7 @@ def _offset(shown: Answers, _now: Facts, _point: Facts) -> Held:
 
 def _ids(shown: Answers, now: Facts, _point: Facts) -> Held:
     bars, every = _by(shown["A"], *_HOST), now.ids_by_host()
-    return (sorted(bars.values()), bars.items() <= every.items()), (sorted(every.values())[-10:], True)
+    return (sorted(bars.values()), bars.items() <= every.items()), (sorted(every.values())[-9:], True)
 
 
 def _hidden(shown: Answers, now: Facts, _point: Facts) -> Held:
