@@ -135,6 +135,7 @@ function drawTable({ panel, fieldConfig, frames }: Drawable, { width, height, ra
       sortBy={options.sortBy as TableSortByFieldState[]}
       cellHeight={options.cellHeight as TableCellHeight}
       noHeader={options.showHeader === false}
+      noValue={fieldConfig.defaults.noValue}
       enablePagination={options.enablePagination as boolean}
       width={width}
       height={height}

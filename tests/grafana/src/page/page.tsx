@@ -84,7 +84,9 @@ function OnePanel({ drawable, place, theme, range }: OnePanelProps) {
     throw new Error(`a panel of the type ${panel.type} cannot be drawn here`);
   }
   const { instead } = textsOf(drawable, theme);
-  const isDrawn = instead === null || panel.type === 'stat'; // which draws its own text for no data
+  const hasFields = drawable.frames.some((frame) => frame.fields.length > 0);
+  // A stat, and a table that has columns, say themselves that there are no data.
+  const isDrawn = instead === null || panel.type === 'stat' || (panel.type === 'table' && hasFields);
   return (
     <div style={{ position: 'absolute', ...place }} data-panel={panel.id}>
       <PanelChrome title={panel.title} width={place.width} height={place.height}>
