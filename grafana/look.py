@@ -254,10 +254,11 @@ def rows(frame: Frame, columns: Mapping[str, tuple[str, int]], *queries: prometh
             )
         )
     )
+    # Grafana puts the panel's text for no data into every empty cell, and a node of no backend has one.
+    panel.override_by_regexp("/.*/", [Property("noValue", "")])
     for title, width in columns.values():
-        own_width = [] if width == SHARED else [Property("custom.width", width)]
-        # The words for no data at all would else stand in each empty cell.
-        panel.override_by_name(title, [Property("noValue", ""), *own_width])
+        if width != SHARED:
+            panel.override_by_name(title, [Property("custom.width", width)])
     return panel
 
 

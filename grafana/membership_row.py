@@ -87,9 +87,9 @@ def _changes() -> timeseries.Panel:
         .draw_style(option.GraphDrawStyle.BARS)
         .gradient_mode(option.GraphGradientMode.NONE)
         .fill_opacity(80)
+        .stacking(common.StackingConfig().mode(option.StackingMode.NORMAL))
         # Bars that hardly overlap in what they count.
         .interval("2m")
-        .stacking(common.StackingConfig().mode(option.StackingMode.NORMAL).group("A"))
         .decimals(0)
         .axis_centered_zero(True)
         .override_by_name("joined", [fixed(GOOD)])
