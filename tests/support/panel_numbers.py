@@ -14,6 +14,9 @@ from support.scene import CLUSTER, EXPECTED, SCRIPTS, UNKNOWN_HOST
 AGE_TOLERANCE_SECONDS = 1.5
 """LocalAI tells its time to the second, and a scrape is half a second old."""
 
+GRAPH_SECONDS = (-5, 60)
+"""The graph of ages has those between."""
+
 _KIND = ("role", "backend")
 _HOST = (*_KIND, "host")
 _NODE = (*_HOST, "id")
@@ -123,9 +126,10 @@ def _graph_of_ages(shown: Answers, _now: Facts, point: Facts) -> Held:
     lines = _by(shown["A"], "id")
     true: dict[tuple[str, ...], tuple[float, float]] = {(row[-1],): ages for row, ages in point.ages().items()}
     gone = true.keys() - lines.keys()
-    # Who is too old, or too far ahead, is not in the graph; near the bounds it may be or not.
-    misplaced = {name for name in gone if all(-58 < age < 118 for age in true[name])}
-    misplaced |= {name for name, age in lines.items() if not -60 < age < 120}
+    # Near the bounds a node may be in the graph or not.
+    least, most = GRAPH_SECONDS
+    misplaced = {name for name in gone if all(least + 2 < age < most - 2 for age in true[name])}
+    misplaced |= {name for name, age in lines.items() if not least <= age < most}
     return (_wrong(lines, {name: true[name] for name in true.keys() - gone}), misplaced), ({}, set())
 
 
