@@ -27,7 +27,8 @@ _PAUSE_SECONDS = 1.0
 """How late a wait may end before it counts as a pause of the whole process."""
 
 _HANG_SECONDS = 5.0
-"""How late a poll may be before the loop counts as hung: ten times what a deadline is missed by at worst."""
+"""How late a poll may be before the loop counts as hung, and how long a server's thread may be silent: ten times what a
+deadline is missed by at worst."""
 
 
 def make_poller(target: Target, store: Store, clock: Clock) -> Poller:
@@ -132,12 +133,16 @@ class Exporter:
         return self._servers[0].urls
 
     def is_healthy(self) -> bool:
-        """Whether the loop and the servers live and no poll is overdue; what LocalAI does makes no difference."""
+        """Whether the loop and the servers live and none of them hangs; what LocalAI does makes no difference."""
         target = self._settings.target
-        silent = self._clock.awake() - max(self._poller.beat, self._resumed_at)
+        now = self._clock.awake()
+        awake_for = now - self._resumed_at
+        overdue = min(now - self._poller.beat, awake_for) - target.poll_interval - target.poll_timeout
+        # None yet: the first one answers already while it is put into the list.
+        silent = max((min(server.silent_seconds(), awake_for) for server in self._servers), default=0.0)
         begun = self._loop.ident is not None  # the servers are there first, so that an address in use polls nobody
         lives = (self._loop.is_alive() or not begun) and all(server.lives for server in self._servers)
-        return lives and silent <= target.poll_interval + target.poll_timeout + _HANG_SECONDS
+        return lives and max(overdue, silent) <= _HANG_SECONDS
 
     def is_ready(self) -> bool:
         """Whether the first poll has ended, whatever came of it."""

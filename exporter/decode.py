@@ -1,4 +1,4 @@
-"""Bytes of any LocalAI release become values, or a `PollError`: the one place that sees LocalAI's JSON.
+"""Bytes of any LocalAI release become values, or a `PollError`.
 
 Three generations of the API answer differently:
 
@@ -10,8 +10,8 @@ generation  releases     `/api/p2p`                                         `/ap
 3           v4.0-        `llama_cpp_nodes`, `federated_nodes`, `mlx_nodes`  `llama_cpp.nodes`, `mlx.nodes`
 =========== ============ ================================================== =====================================
 
-A key that nobody knows is never an error. A bad entry costs itself only; a bad list costs the answer. What is huge
-takes its time: `on_time` is called at each value and each entry, and what it raises ends the reading.
+A key that nobody knows is never an error. What is huge takes its time: `on_time` is called at each value and each
+entry, and what it raises ends the reading.
 """
 
 import hashlib
@@ -21,17 +21,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
+from exporter.entries import SPELLED_BY_LISTS, SPELLED_BY_P2P, NodeList, read_list
 from exporter.errors import PollError, Reason
 from exporter.labels import label
-from exporter.model import FEDERATED, LLAMA_CPP, MLX, ClockReading, Kind, Node, RoleCounts, Snapshot, Source
+from exporter.model import FEDERATED, LLAMA_CPP, MLX, ClockReading, Kind, RoleCounts, Snapshot, Source
 from exporter.strictjson import OnTime, parse_object, unhurried
-from exporter.timestamps import parse_timestamp
-
-ONLINE_WITHIN_SECONDS = 40.0
-"""LocalAI's rule (`IsOnline` in its core/schema): a node is online while its last-seen is younger than this."""
-
-PRESUMED_FUTURE_SECONDS = 366 * 86_400.0
-"""A last-seen further ahead of LocalAI's clock than a year is no time at which anybody was seen."""
 
 _TOKEN = re.compile(rb"[A-Za-z0-9+/=_-]{16,8192}")
 _RELEASE = re.compile(r"v(\d{1,4})\.(\d{1,4})\.")
@@ -39,16 +33,6 @@ _FIRST_OF_GENERATION_2 = (3, 7)
 _FIRST_OF_GENERATION_3 = (4, 0)
 _NAMED_LISTS = 10
 _LIST_KEYS = re.compile(r"(?:.*_)?nodes")
-
-
-@dataclass(frozen=True, slots=True)
-class NodeList:
-    """The usable entries of one list, how many were not, and the names of lists beside it that nobody knows."""
-
-    nodes: tuple[Node, ...]
-    invalid: int
-    duplicate: int
-    unknown_lists: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,89 +46,6 @@ class Workers:
 
 def _shape(detail: str) -> NoReturn:
     raise PollError(Reason.SHAPE, detail)
-
-
-def _text(entry: Mapping[str, Any], key: str) -> str:
-    value = entry.get(key)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise TypeError
-    return value
-
-
-@dataclass(frozen=True, slots=True)
-class _Spelling:
-    """The keys of one entry. Where there is no verdict on being online, the 40-second rule gives it."""
-
-    name: str
-    id: str
-    tunnel: str
-    service: str
-    last_seen: str
-    online: str | None
-
-
-_P2P = _Spelling("Name", "ID", "TunnelAddress", "ServiceID", "LastSeen", None)
-_LISTS = _Spelling("name", "id", "tunnelAddress", "serviceID", "lastSeen", "isOnline")
-
-
-def host_of(node_id: str, name: str) -> str:
-    """Return the host name inside an id, which LocalAI builds as `<host>-<name>`; the whole id where it is not so."""
-    host = node_id.removesuffix(f"-{name}") if name else node_id
-    return host or node_id
-
-
-def _node(entry: Any, kind: Kind, keys: _Spelling, now: float) -> Node:
-    """Read one entry; TypeError where it cannot be used."""
-    if not isinstance(entry, dict):
-        raise TypeError
-    node_id, name = _text(entry, keys.id), _text(entry, keys.name)
-    if not node_id:
-        raise TypeError
-    last_seen = parse_timestamp(entry.get(keys.last_seen))
-    if last_seen is not None and not 0 <= last_seen <= now + PRESUMED_FUTURE_SECONDS:
-        last_seen = None
-    if keys.online is None or keys.online not in entry:
-        online = last_seen is not None and now - last_seen < ONLINE_WITHIN_SECONDS
-    elif isinstance(entry[keys.online], bool):
-        online = entry[keys.online]
-    else:
-        raise TypeError
-    return Node(
-        kind=kind,
-        id=label(node_id),
-        host=label(host_of(node_id, name)),
-        name=label(name),
-        service_id=label(_text(entry, keys.service)),
-        tunnel_address=label(_text(entry, keys.tunnel)),
-        last_seen=last_seen,
-        online=online,
-    )
-
-
-def _nodes(
-    value: Mapping[str, Any], key: str, kind: Kind, keys: _Spelling, *, now: float, where: str, on_time: OnTime
-) -> NodeList:
-    """Read the list under `key`; null is an empty one, as Go writes a nil slice."""
-    if key not in value or not isinstance(value[key], list | None):
-        _shape(f"{where} has no list {key!r}")
-    nodes: dict[str, Node] = {}
-    invalid = duplicate = 0
-    for entry in value[key] or ():
-        on_time()
-        try:
-            node = _node(entry, kind, keys, now)
-        except TypeError:
-            invalid += 1
-            continue
-        first = nodes.setdefault(node.id, node)
-        if first is not node:
-            duplicate += 1
-            # The same node listed twice is as alive as its livelier entry says.
-            if (node.online, node.last_seen or 0.0) > (first.online, first.last_seen or 0.0):
-                nodes[node.id] = node
-    return NodeList(tuple(nodes.values()), invalid, duplicate)
 
 
 def workers(body: bytes, now: float, on_time: OnTime = unhurried) -> Workers:
@@ -161,7 +62,9 @@ def workers(body: bytes, now: float, on_time: OnTime = unhurried) -> Workers:
     where = "/api/p2p/workers"
     value = parse_object(body, where, on_time)
     if "llama_cpp" not in value and "mlx" not in value:
-        only = {LLAMA_CPP: _nodes(value, "nodes", LLAMA_CPP, _LISTS, now=now, where=where, on_time=on_time)}
+        only = {
+            LLAMA_CPP: read_list(value, "nodes", LLAMA_CPP, SPELLED_BY_LISTS, now=now, where=where, on_time=on_time)
+        }
         return Workers("2", only, _unknown_lists(value, "nodes"))
     if not isinstance(value.get("nodes", []), list | None):
         # It repeats llama_cpp.nodes for older readers. It is not read, but it tells whether we understand the rest.
@@ -171,7 +74,7 @@ def workers(body: bytes, now: float, on_time: OnTime = unhurried) -> Workers:
         backend = value.get(kind.backend)
         if not isinstance(backend, dict):
             _shape(f"{where} has no object {kind.backend!r}")
-        lists[kind] = _nodes(backend, "nodes", kind, _LISTS, now=now, where=where, on_time=on_time)
+        lists[kind] = read_list(backend, "nodes", kind, SPELLED_BY_LISTS, now=now, where=where, on_time=on_time)
     return Workers("3", lists, _unknown_lists(value, "nodes", *(kind.backend for kind in lists)))
 
 
@@ -179,7 +82,7 @@ def federation(body: bytes, now: float, on_time: OnTime = unhurried) -> NodeList
     """Read `/api/p2p/federation`; arguments and errors as for `workers`."""
     where = "/api/p2p/federation"
     value = parse_object(body, where, on_time)
-    found = _nodes(value, "nodes", FEDERATED, _LISTS, now=now, where=where, on_time=on_time)
+    found = read_list(value, "nodes", FEDERATED, SPELLED_BY_LISTS, now=now, where=where, on_time=on_time)
     return replace(found, unknown_lists=_unknown_lists(value, "nodes"))
 
 
@@ -267,7 +170,8 @@ def p2p_snapshot(body: bytes, now: float, clock: ClockReading, on_time: OnTime =
     generation = "3" if "llama_cpp_nodes" in value or "mlx_nodes" in value else "1-2"
     keys = _P2P_KEYS[generation]
     by_kind = {
-        kind: _nodes(value, key, kind, _P2P, now=now, where=where, on_time=on_time) for kind, key in keys.items()
+        kind: read_list(value, key, kind, SPELLED_BY_P2P, now=now, where=where, on_time=on_time)
+        for kind, key in keys.items()
     }
     return Snapshot(
         source=Source.P2P,

@@ -21,8 +21,10 @@ _SERVER = "localai-p2p-exporter"
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _REQUEST_LINE = re.compile(rb"(%s) ([!-~]+) HTTP/([0-9])\.([0-9])" % _TOKEN)
 _FIELD = re.compile(rb"(%s):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*" % _TOKEN)
+_PLACE = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::[0-9]*)?"
+_HOST = re.compile(rf"(?:{_PLACE})?")  # empty where the target has none
 # A proxy's form of the target; its host says nothing here.
-_ABSOLUTE = re.compile(r"(?i:https?)://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::[0-9]*)?(?=[/?]|\Z)")
+_ABSOLUTE = re.compile(rf"(?i:https?)://{_PLACE}(?=[/?]|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,14 @@ class Request:
         path: as it was sent, without the query: neither decoded nor normalised, so that it means one thing only.
         headers: from each name in lower case to its value; of a name that came twice, both with a comma between.
         keep_alive: whether the client wants to ask more on the same connection.
+        arrived_at: monotonic time at which it was whole.
     """
 
     method: str
     path: str
     headers: Mapping[str, str] = field(default_factory=dict)
     keep_alive: bool = True
+    arrived_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +77,14 @@ def head_in(received: bytearray) -> bytes | None:
     """Take one request's head off the beginning of what was received; None while it is not whole.
 
     Raises:
-        Refused: it is larger than `HEAD_BYTES`.
+        Refused: it is larger than `HEAD_BYTES`, or nothing but empty lines.
     """
-    while received.startswith(b"\r\n"):  # as some clients end the request before
-        del received[:2]
-    end = received.find(b"\r\n\r\n", 0, HEAD_BYTES)
+    start = 2 if received.startswith(b"\r\n") else 0  # as some clients end the request before
+    if received.startswith(b"\r\n", start) and start:
+        raise _bad("That is no HTTP/1 request.")
+    end = received.find(b"\r\n\r\n", start, HEAD_BYTES)
     if end >= 0:
-        head = bytes(received[:end])
+        head = bytes(received[start:end])
         del received[: end + 4]
         return head
     if len(received) >= HEAD_BYTES:
@@ -87,8 +92,12 @@ def head_in(received: bytearray) -> bytes | None:
     return None
 
 
-def parse(head: bytes) -> Request:
+def parse(head: bytes, now: float = 0.0) -> Request:
     """Read a head, without the empty line that ends it.
+
+    Args:
+        head: what `head_in` returned.
+        now: monotonic time in seconds.
 
     Raises:
         Refused: it is not HTTP/1, is too large, has a body, or wants anything but to read a page.
@@ -112,11 +121,14 @@ def parse(head: bytes) -> Request:
             raise _bad("A header of the request is none.")
         name, value = match[1].decode().lower(), match[2].decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    # RFC 9112, section 3.2: exactly one, and without a comma it was.
+    if asked[4] != b"0" and not _HOST.fullmatch(headers.get("host", " ")):
+        raise _bad("The request has no usable Host.")
     if "transfer-encoding" in headers or headers.get("content-length", "0") != "0":
         raise _bad("A request for a page has no body.")
     wanted = {word.strip() for word in headers.get("connection", "").lower().split(",")}
     keep_alive = "close" not in wanted and (asked[4] != b"0" or "keep-alive" in wanted)
-    return Request(asked[1].decode(), _path(asked[2].decode()), headers, keep_alive)
+    return Request(asked[1].decode(), _path(asked[2].decode()), headers, keep_alive, now)
 
 
 def _path(target: str) -> str:

@@ -13,8 +13,7 @@ import selectors
 import socket
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
@@ -25,12 +24,10 @@ from exporter.guard import OPEN, Guard
 from exporter.http1 import Refused, Request, Response, answer_head, say
 from exporter.listen import url
 from exporter.log import fields, origin
+from exporter.places import PAGES, Places, idlest
 from exporter.workers import Workers
 
 _log = logging.getLogger(__name__)
-
-PAGES = 16
-"""The most large answers that are on their way at once; who asks for one more waits until one has ended."""
 
 SMALL_BYTES = 262_144
 """An answer up to this size never waits: the kernel takes it whole, and `HELD` of them are 64 MiB if it does not."""
@@ -38,8 +35,8 @@ SMALL_BYTES = 262_144
 HELD = 256
 """The most connections in all, whatever they wait for; fewer where descriptors are few."""
 
-IDLE_SECONDS = 1.0
-"""What a client that the server waits for has, before it gives way to one that waits for the server."""
+HASTE_SECONDS = 0.05
+"""What a client has to send its request in while all connections are taken: Prometheus does at once, a flood never."""
 
 CLOSE_SECONDS = 1.5
 """What an answer on the way gets when the program is told to stop: a supervisor counts two seconds."""
@@ -47,9 +44,13 @@ CLOSE_SECONDS = 1.5
 WORKERS = 4
 """The threads that make answers. They share one interpreter lock: more of them make no page sooner."""
 
-_BACKLOG = 128
+BEAT_SECONDS = 1.0
+"""How often the thread that waits turns at least, so that one that hangs is told from one that has nothing to do."""
+
+_BACKLOG = 1_024  # a connection that finds it full is tried again only after a second
 _ACCEPTED_AT_ONCE = 16
-_PAUSE_SECONDS = 0.1  # between two tries to accept where there is no descriptor
+_ENDING_SECONDS = 1.0  # what a thread takes that only has to hear of it, many times over
+_PAUSE_SECONDS = 0.1  # between two tries to accept where there is no room, or no descriptor
 
 Route = Callable[[Request], Response]
 
@@ -79,11 +80,11 @@ class Server:
         # Half of them stay free for the rest of the program.
         self._held = HELD if descriptors == resource.RLIM_INFINITY else max(PAGES, min(HELD, descriptors // 2))
         self._connections: dict[Connection, int] = {}  # to the selector's events that each is registered for
-        self._queue: deque[Connection] = deque()
-        self._large: set[Connection] = set()
+        self._places = Places(self._drop)
         self._listening = False
         self._listen_from = 0.0
         self._short = False
+        self._turned_at = time.monotonic()
         self._closing = threading.Event()
         self._closed_to_new = threading.Event()
         self._abandon = threading.Event()
@@ -113,19 +114,23 @@ class Server:
         """Whether its threads run: they do until it is closed."""
         return self._thread.is_alive() and self._workers.live
 
+    def silent_seconds(self) -> float:
+        """Return for how long the thread that waits has not turned: hardly above `BEAT_SECONDS`, or it hangs."""
+        return time.monotonic() - self._turned_at
+
     def stop(self) -> None:
         """Accept no more and close what is unused; what is being answered goes on."""
         self._closing.set()
         self._ring()
-        self._closed_to_new.wait()
+        self._closed_to_new.wait(_ENDING_SECONDS)
 
     def close(self, within: float = CLOSE_SECONDS) -> None:
-        """Stop, and let what is being answered end within so many seconds."""
+        """Stop, and let what is being answered end within so many seconds. A thread that hangs is left to itself."""
         self.stop()
         self._thread.join(within)
         self._abandon.set()
         self._ring()
-        self._thread.join()
+        self._thread.join(_ENDING_SECONDS)
 
     def _ring(self) -> None:
         with suppress(OSError):  # full: it rings already; closed: nobody is to be woken
@@ -165,22 +170,21 @@ class Server:
                 self._accept(key.fileobj)
         while done := self._workers.finished():
             self._finish(*done)
-        now = time.monotonic()
+        now = self._turned_at = time.monotonic()
         for connection in [one for one in self._connections if one.deadline <= now]:
             self._drop(connection)
-        self._admit(now)
+        for connection in self._places.admit(now):
+            self._workers.do(connection)
         if self._closing.is_set() and not self._closed_to_new.is_set():
             self._close_to_new()
         self._listen(now)
 
-    def _patience(self, now: float) -> float | None:
+    def _patience(self, now: float) -> float:
         """Return for how many seconds nothing is to be done unless somebody moves."""
-        moments = [connection.deadline for connection in self._connections]
-        if self._queue:
-            moments += [one.waits_since + IDLE_SECONDS for one in self._large if one.stage is Stage.SEND]
+        moments = [now + BEAT_SECONDS, *(one.deadline for one in self._connections), *self._places.next_free()]
         if not self._listening and not self._closing.is_set():
             moments.append(self._listen_from)
-        return max(0.0, min(moments) - now) if moments else None
+        return max(0.0, min(moments) - now)
 
     def _step(self, connection: Connection, do: Callable[[float], None]) -> None:
         """Let a connection go on, and draw the consequences."""
@@ -201,7 +205,7 @@ class Server:
     def _settle(self, connection: Connection) -> None:
         stage = connection.stage
         if stage is not Stage.SEND:
-            self._large.discard(connection)
+            self._places.leave(connection)
         if stage is Stage.ANSWER:
             self._workers.do(connection)
         elif stage is not Stage.SEND and self._closing.is_set():
@@ -219,15 +223,11 @@ class Server:
 
     def _finish(self, connection: Connection, response: Response) -> None:
         if connection not in self._connections:
-            self._large.discard(connection)  # it was dropped, and its place kept while a worker was at it
+            self._places.leave(connection)  # it was dropped, and its place kept while a worker was at it
             return
         is_large = len(response.body) > SMALL_BYTES and connection.request.method != "HEAD"
-        if is_large and connection not in self._large:
-            if self._queue or not self._has_place(time.monotonic()):
-                # The page is thrown away and made again later: small ones cannot wait for the readers of large ones.
-                self._queue.append(connection)
-                return
-            self._large.add(connection)
+        if is_large and not self._places.take(connection, response.body, time.monotonic()):
+            return  # the page is thrown away and made again later: small ones cannot wait for the readers of large ones
         self._step(connection, partial(self._send, connection, response))
 
     def _respond(self, connection: Connection) -> Response:
@@ -255,36 +255,19 @@ class Server:
         if self._connections.pop(connection):
             self._selector.unregister(connection.sock)
         if connection.stage is not Stage.ANSWER:
-            self._large.discard(connection)
-        elif connection in self._queue:
-            self._queue.remove(connection)
+            self._places.leave(connection)
+        self._places.give_up(connection)
         connection.close()
         self._listen_from = 0.0
-
-    def _idlest(self, among: Iterable[Connection], now: float) -> Connection | None:
-        """Return the client that was waited for longest, if that is longer than a second."""
-        idle = [one for one in among if one.stage is not Stage.ANSWER and one.waits_since + IDLE_SECONDS <= now]
-        return min(idle, key=lambda one: one.waits_since, default=None)
-
-    def _has_place(self, now: float) -> bool:
-        """Tell whether one more large answer can be made, after the idlest reader has given way to it."""
-        if len(self._large) >= PAGES and (idlest := self._idlest(self._large, now)):
-            self._drop(idlest)
-        return len(self._large) < PAGES
-
-    def _admit(self, now: float) -> None:
-        """Have the large answers that wait made, first come, first served, as far as there is room."""
-        while self._queue and self._has_place(now):
-            connection = self._queue.popleft()
-            self._large.add(connection)
-            self._workers.do(connection)
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(_ACCEPTED_AT_ONCE):  # then it is the others' turn
             now = time.monotonic()
             is_full = len(self._connections) >= self._held
-            idlest = self._idlest(self._connections, now)
-            if is_full and idlest is None:
+            idle = idlest(self._connections, now)
+            if is_full and idle is None:
+                idle = idlest((one for one in self._connections if one.is_asking), now, HASTE_SECONDS)
+            if is_full and idle is None:
                 # What waits longer waits in the kernel's backlog, where it costs nothing.
                 self._listen_from = now + _PAUSE_SECONDS
                 return
@@ -294,16 +277,16 @@ class Server:
                 return
             except OSError as error:
                 # No descriptor, or no memory. The listener stays ready: without a pause it would be asked for ever.
-                if idlest is not None:
-                    self._drop(idlest)
+                if idle is not None:
+                    self._drop(idle)
                 self._listen_from = now + _PAUSE_SECONDS
                 if not self._short:
                     name = errno.errorcode.get(error.errno or 0, "unknown error")
                     _log.warning("no connection can be accepted; they wait", extra=fields(error=name))
                 self._short = True
                 return
-            if is_full and idlest is not None:
-                self._drop(idlest)
+            if is_full and idle is not None:
+                self._drop(idle)
             self._short = False
             self._greet(sock, now)
 

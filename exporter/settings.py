@@ -84,7 +84,7 @@ def base_url(text: str) -> str:
         ValueError: it is no usable URL; the message says how one is written, and never repeats the text, which may
             hold a password.
     """
-    parts = _http_url(text, ("http", "https"))
+    parts = _http_url(text, ("http", "https"), "LocalAI's key goes into --localai.api-key-file")
     if parts.query or parts.fragment:
         raise ValueError("a query or fragment has no place in the URL: give scheme, host, port and path prefix only")
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
@@ -96,11 +96,11 @@ def proxy_url(text: str) -> str:
     Raises:
         ValueError: as for `base_url`; only proxies that are spoken to in plain HTTP are supported.
     """
-    parts = _http_url(text, ("http",))
+    parts = _http_url(text, ("http",), "only proxies that want none are supported")
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _http_url(text: str, schemes: tuple[str, ...]) -> SplitResult:
+def _http_url(text: str, schemes: tuple[str, ...], instead: str) -> SplitResult:
     example = f"write it as {schemes[0]}://host:port"
     try:
         parts = urlsplit(text.strip())
@@ -111,7 +111,7 @@ def _http_url(text: str, schemes: tuple[str, ...]) -> SplitResult:
     if parts.scheme not in schemes or not host or re.search(r"[\x00-\x20\x7f-\x9f]", text.strip()):
         raise ValueError(f"not a URL with {' or '.join(schemes)}: {example}")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("a user or password has no place in the URL: LocalAI's key goes into --localai.api-key-file")
+        raise ValueError(f"a user or password has no place in the URL: {instead}")
     return parts
 
 

@@ -1,6 +1,8 @@
 """The pages: metrics, a landing page, and two health paths that never depend on LocalAI."""
 
 import html
+import threading
+import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
@@ -11,6 +13,9 @@ from exporter.exposition import render
 from exporter.http1 import Request, Response, say
 from exporter.server import Route
 from exporter.settings import HEALTH_PATHS, HEALTHY_PATH, READY_PATH
+
+_KEPT = 2
+"""How many pages are kept for whoever else asked for the same: what one Prometheus wants, and one other client."""
 
 
 def routes(
@@ -26,12 +31,30 @@ def routes(
     """
     landing = Response(_landing(telemetry_path), "text/html; charset=utf-8")
 
-    def metrics(request: Request) -> Response:
-        page = render(registry, request.headers.get("accept", ""), request.headers.get("accept-encoding", ""))
-        encoding = {"Content-Encoding": page.content_encoding} if page.content_encoding else {}
-        return Response(page.body, page.content_type, headers=encoding)
+    return {"/": lambda _: landing, telemetry_path: _Metrics(registry), **health_routes(healthy, ready)}
 
-    return {"/": lambda _: landing, telemetry_path: metrics, **health_routes(healthy, ready)}
+
+class _Metrics:
+    """Makes one page for all who asked before its making began: it is as fresh as one of their own, and costs once."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._making = threading.Lock()
+        self._made: dict[tuple[str, str], tuple[float, Response]] = {}
+
+    def __call__(self, request: Request) -> Response:
+        wanted = request.headers.get("accept", ""), request.headers.get("accept-encoding", "")
+        with self._making:
+            begun_at, response = self._made.pop(wanted, (0.0, None))
+            if response is None or begun_at < request.arrived_at:
+                begun_at = time.monotonic()
+                page = render(self._registry, *wanted)
+                encoding = {"Content-Encoding": page.content_encoding} if page.content_encoding else {}
+                response = Response(page.body, page.content_type, headers=encoding)
+            self._made[wanted] = begun_at, response
+            if len(self._made) > _KEPT:
+                del self._made[next(iter(self._made))]
+        return response
 
 
 def health_routes(healthy: Callable[[], bool], ready: Callable[[], bool]) -> Mapping[str, Route]:

@@ -24,7 +24,7 @@ from queries import EXPORTER, HOST, ONLINE_TO_SOMEBODY, ROLE, YOUNGEST_AGE, boun
 from rulebook import NODE
 from variables import to_one_host
 
-from exporter.decode import ONLINE_WITHIN_SECONDS
+from exporter.entries import ONLINE_WITHIN_SECONDS
 
 _AHEAD_SECONDS = bound("NodeClockAhead", "ahead_seconds")
 

@@ -8,7 +8,7 @@ from queries import EXPORTER, HOST, KNOWN, ONLINE_TO_SOMEBODY, ROLE, YOUNGEST_AG
 from records import EXPECTED, ONLINE, UP
 from rulebook import KIND, PREFIX
 
-from exporter.decode import ONLINE_WITHIN_SECONDS
+from exporter.entries import ONLINE_WITHIN_SECONDS
 
 _FIRING = f'alertname=~"{PREFIX}.+", alertstate="firing"'
 _HERE = 'cluster=~"$cluster|"'

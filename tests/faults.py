@@ -50,7 +50,7 @@ ROWS: Mapping[str, str] = {
     "utf-16": "not_json",
     "html-200": "a page with status 200: not_json; status and content type are logged, never the body",
     "invalid-utf-8": "not_json",
-    "deep-json": "100,000 levels: not_json",
+    "deep-json": "100,000 levels: not_json or shape",
     "nan": "not_json",
     "infinity": "not_json",
     "float-overflow": "1e999: not_json",

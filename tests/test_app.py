@@ -128,6 +128,31 @@ def test_a_server_that_dies_is_noticed(probed: tuple[Exporter, str], monkeypatch
     assert status(f"{url}/-/healthy") == 503
 
 
+def test_a_server_that_hangs_is_noticed(probed: tuple[Exporter, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    exporter, url = probed
+    (hanging, *_) = exporter.urls
+    lives = Server._turn  # noqa: SLF001 - what would have to wait in it
+    end = threading.Event()
+
+    def turn(server: Server) -> None:
+        if hanging in server.urls:
+            end.wait()
+        lives(server)
+
+    monkeypatch.setattr("exporter.app._HANG_SECONDS", 1.5)
+    monkeypatch.setattr(Server, "_turn", turn)
+    try:
+        assert exporter.wait(threading.Event(), check_every=0.01) is False
+        assert status(f"{url}/-/healthy") == 503
+        # Nor does it keep the program from its end.
+        closer = threading.Thread(target=exporter.close)
+        closer.start()
+        closer.join(20)
+        assert not closer.is_alive()
+    finally:
+        end.set()
+
+
 class TestHealth:
     """What the loop does decides; what LocalAI does makes no difference."""
 

@@ -19,9 +19,10 @@ from urllib.parse import urlsplit
 import pytest
 from support.certificates import Certificate, make_authority, make_leaf
 from support.processes import PATIENCE_SECONDS, environment
-from support.victim import LARGE_BYTES
+from support.victim import LARGE_BYTES, MANY_NODES
 
-from exporter.server import PAGES, WORKERS
+from exporter.places import PAGES
+from exporter.server import WORKERS
 
 SUPPORT = Path(__file__).parent / "support"
 
@@ -44,7 +45,7 @@ class Victim:
     url: str
     context: ssl.SSLContext | None
 
-    def scrape(self) -> float:
+    def scrape(self, path: str = "/metrics", nodes: int = 100) -> float:
         """Scrape as Prometheus does for the first time, and return how many seconds that took."""
         place = urlsplit(self.url).netloc
         started = time.perf_counter()
@@ -54,11 +55,11 @@ class Victim:
             else http.client.HTTPConnection(place, timeout=PATIENCE_SECONDS)
         )
         with closing(connection):
-            connection.request("GET", "/metrics")
+            connection.request("GET", path)
             answer = connection.getresponse()
             page = answer.read()
         assert answer.status == http.client.OK
-        assert page.count(b"\nlocalai_p2p_node_online{") == 100
+        assert page.count(b"\nlocalai_p2p_node_online{") == nodes
         return time.perf_counter() - started
 
     def memory(self) -> int:
@@ -163,13 +164,14 @@ def test_a_scrape_does_not_notice(victim: Victim, attack: str, count: int, growt
     assert victim.scrape() < P99_SECONDS
 
 
-def test_64_clients_scrape_5_times_each(victim: Victim) -> None:
+@pytest.mark.parametrize(("path", "nodes"), [("/metrics", 100), ("/many", MANY_NODES)])
+def test_64_clients_scrape_5_times_each(victim: Victim, path: str, nodes: int) -> None:
     failures: list[Exception] = []
 
     def scrape() -> None:
         try:
             for _ in range(5):
-                victim.scrape()
+                victim.scrape(path, nodes)
         except Exception as error:  # noqa: BLE001 - it is counted, in the thread that can tell
             failures.append(error)
 

@@ -351,7 +351,7 @@ def test_clients_that_wait_do_not_hold_the_end_up(cluster_url: str) -> None:
         host, _, port = served.url.removeprefix("http://").partition(":")
         idle = [socket.create_connection((host, int(port)), 5) for _ in range(20)]
         for sock in idle[:10]:
-            sock.sendall(b"GET /-/healthy HTTP/1.1\r\n\r\n")
+            sock.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n")
             assert sock.recv(12) == b"HTTP/1.1 200"
         idle[10].sendall(b"GET /")
         assert "msg=stopped" in stopped(served)

@@ -10,11 +10,10 @@ import pytest
 import responses
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.acceptor import Peer, Script
 from support.rawserver import (
     CANARY,
-    Peer,
     RawServer,
-    Script,
     answering,
     asking,
     body,

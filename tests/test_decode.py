@@ -11,6 +11,7 @@ from support.generated import ENTRIES, JSON, KEYED, KEYS, encode, mutated
 from support.localai import entry, p2p_entry, stats
 
 from exporter import decode
+from exporter.entries import PRESUMED_FUTURE_SECONDS, NodeList
 from exporter.errors import PollError, Reason
 from exporter.labels import LABEL_CHARACTERS
 from exporter.model import FEDERATED, LLAMA_CPP, MLX, ClockReading, Kind, Node, RoleCounts, Snapshot
@@ -23,7 +24,7 @@ def p2p(value: object) -> Snapshot:
     return decode.p2p_snapshot(encode(value), NOW, CLOCK)
 
 
-def federated(*entries: object) -> decode.NodeList:
+def federated(*entries: object) -> NodeList:
     return decode.federation(encode({"nodes": entries}), NOW)
 
 
@@ -459,7 +460,7 @@ def _check_sound(nodes: tuple[Node, ...]) -> None:
             assert "\0" not in text
             text.encode()
         assert isinstance(node.online, bool)
-        assert node.last_seen is None or 0 <= node.last_seen <= NOW + decode.PRESUMED_FUTURE_SECONDS
+        assert node.last_seen is None or 0 <= node.last_seen <= NOW + PRESUMED_FUTURE_SECONDS
 
 
 @given(entries=st.lists(ENTRIES, max_size=4), more=JSON, key=st.text(max_size=8))

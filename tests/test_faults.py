@@ -1,13 +1,17 @@
 """Every fault over the wire, at every endpoint: the poll that meets it, the page after it, and the next poll."""
 
+import io
+import logging
 from collections.abc import Iterator
 
 import pytest
+from support.canaries import hits
 from support.exposition import Exposition
 from support.hostile import CELLS, P2P, READ, Fault
 from support.watching import LONG, Watch, complaints_of_fault, complaints_of_recovery, nodes_total, watching
 
 from exporter.errors import Reason
+from exporter.log import JSONFormatter, LogfmtFormatter
 
 DEADLINE = 0.4
 """Long enough for a loaded machine's loopback, short enough for hundreds of stalls; in seconds."""
@@ -22,11 +26,32 @@ def watch() -> Iterator[Watch]:
         yield watch
 
 
+@pytest.fixture
+def said() -> Iterator[io.StringIO]:
+    """Everything that the exporter and the libraries below it log, at every level and in both formats."""
+    written = io.StringIO()
+    loggers = [logging.getLogger(name) for name in ("exporter", "urllib3", "requests")]
+    handlers = []
+    for formatter in (LogfmtFormatter(), JSONFormatter()):
+        handler = logging.StreamHandler(written)
+        handler.setFormatter(formatter)
+        handlers.append(handler)
+    for logger in loggers:
+        logger.setLevel(logging.DEBUG)
+        for handler in handlers:
+            logger.addHandler(handler)
+    yield written
+    for logger in loggers:
+        logger.setLevel(logging.NOTSET)
+        for handler in handlers:
+            logger.removeHandler(handler)
+
+
 @pytest.mark.parametrize(
     ("fault", "path"),
     [pytest.param(*cell, marks=pytest.mark.fault(cell[0].row), id=f"{cell[0]}-at-{cell[1]}") for cell in CELLS],
 )
-def test_a_fault_costs_its_poll_at_most(watch: Watch, fault: Fault, path: str) -> None:
+def test_a_fault_costs_its_poll_at_most(watch: Watch, said: io.StringIO, fault: Fault, path: str) -> None:
     watch.server.behave(path)
     before = watch.poll(LONG)
     asked = watch.server.requests
@@ -45,6 +70,8 @@ def test_a_fault_costs_its_poll_at_most(watch: Watch, fault: Fault, path: str) -
     watch.server.behave(path)
     assert complaints_of_recovery(watch.poll(), path, DEADLINE) == []
     assert Exposition(watch.poll().text).value("up") == 1
+    assert said.getvalue()
+    assert hits(said.getvalue()) == []
 
 
 @pytest.mark.parametrize("reason", [Reason.TIMEOUT, Reason.PROTOCOL])

@@ -214,6 +214,7 @@ NO_SIZE = "is no size: write it in bytes, or as 512KiB, 32MiB or 1GiB"
 NO_PATH = "is no path for metrics: it starts with one slash, not with /-/, and is more than /"
 NO_NUMBER = "is no whole number from 0 on"
 PASSWORD = "a user or password has no place in the URL: LocalAI's key goes into --localai.api-key-file"  # noqa: S105
+PROXY_PASSWORD = "a user or password has no place in the URL: only proxies that want none are supported"  # noqa: S105
 COMMA = "holds a comma: LocalAI reads a list of keys from a variable of that name; give the exporter one"
 NO_HEADER = "holds a blank, a line break or another character that no HTTP header can carry"
 VANISH = "--poll.interval and --poll.timeout together, 1m10s: series would vanish between two good polls"
@@ -233,7 +234,7 @@ BAD = [
         {"--localai.proxy-url": "https://proxy"},
         "--localai.proxy-url: not a URL with http: write it as http://host:port",
     ),
-    ({"--localai.proxy-url": f"http://me:{CANARY}@proxy"}, f"--localai.proxy-url: {PASSWORD}"),
+    ({"--localai.proxy-url": f"http://me:{CANARY}@proxy"}, f"--localai.proxy-url: {PROXY_PASSWORD}"),
     ({"LOCALAI_API_KEY": f"{CANARY},b"}, f"LOCALAI_API_KEY {COMMA}"),
     ({"LOCALAI_API_KEY": f"{CANARY}\nb"}, f"LOCALAI_API_KEY {NO_HEADER}"),
     ({"LOCALAI_API_KEY": f"{CANARY}é"}, f"LOCALAI_API_KEY {NO_HEADER}"),

@@ -47,7 +47,7 @@ def test_a_request() -> None:
     ],
 )
 def test_a_path_is_what_was_sent(target: str, path: str) -> None:
-    assert parse(f"GET {target} HTTP/1.1".encode()).path == path
+    assert parse(f"GET {target} HTTP/1.1\r\nHost: a".encode()).path == path
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_path_is_what_was_sent(target: str, path: str) -> None:
 )
 def test_who_keeps_the_connection(version: str, connection: str | None, keep_alive: bool) -> None:
     line = f"\r\nConnection: {connection}" if connection else ""
-    assert parse(f"GET / HTTP/{version}{line}".encode()).keep_alive is keep_alive
+    assert parse(f"GET / HTTP/{version}\r\nHost: a{line}".encode()).keep_alive is keep_alive
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PRI", "get", "BANANA"])
@@ -94,20 +94,24 @@ def test_any_other_method_is_told_what_is_served(method: str) -> None:
         (b"GET / HTTP/1.1\nHost: a", 400),
         (b"GET / HTTP/1.1\r\nHost : a", 400),
         (b"GET / HTTP/1.1\r\n Host: a", 400),
-        (b"GET / HTTP/1.1\r\nA: b\r\n c", 400),
-        (b"GET / HTTP/1.1\r\nA: b\nC: d", 400),
-        (b"GET / HTTP/1.1\r\nA: b\rC: d", 400),
-        (b"GET / HTTP/1.1\r\nA: b\0", 400),
-        (b"GET / HTTP/1.1\r\n: a", 400),
-        (b"GET / HTTP/1.1\r\nno colon", 400),
-        (b"GET / HTTP/1.1\r\n\r\nA: b", 400),
-        (b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked", 400),
-        (b"GET / HTTP/1.1\r\nTransfer-Encoding: identity\r\nContent-Length: 0", 400),
-        (b"GET / HTTP/1.1\r\nContent-Length: 1", 400),
-        (b"GET / HTTP/1.1\r\nContent-Length: -1", 400),
-        (b"GET / HTTP/1.1\r\nContent-Length: +0", 400),
-        (b"GET / HTTP/1.1\r\nContent-Length: 0\r\nContent-Length: 0", 400),
-        (b"GET / HTTP/1.1\r\nContent-Length:", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n c", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nA: b\nC: d", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nA: b\rC: d", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nA: b\0", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n: a", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nno colon", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\nA: b", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\nContent-Length: 0", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: -1", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: +0", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 0", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length:", 400),
+        (b"GET / HTTP/1.1", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: a", 400),
+        (b"GET / HTTP/1.1\r\nHost: a, b", 400),
+        (b"GET / HTTP/1.1\r\nHost: a b/@c", 400),
         (b"GET /" + b"a" * 8_000 + b" HTTP/1.1", 414),
         (b"GET / HTTP/1.1" + b"\r\nA: b" * 65, 431),
     ],
@@ -116,17 +120,33 @@ def test_what_is_refused(head: bytes, status: int) -> None:
     assert refusal(head).status == status
 
 
+@pytest.mark.parametrize("host", ["a", "a.b:1", "[::1]:10040", "192.0.2.1", ""])
+def test_a_host_is_wanted_and_says_nothing(host: str) -> None:
+    assert parse(f"GET / HTTP/1.1\r\nHost: {host}".encode()).path == "/"
+    assert parse(b"GET / HTTP/1.0").path == "/"
+
+
 def test_what_is_just_allowed() -> None:
-    assert len(parse(b"GET /" + b"a" * 7_999 + b" HTTP/1.1\r\nContent-Length: 0" + b"\r\nA: b" * 63).path) == 8_000
+    assert (
+        len(parse(b"GET /" + b"a" * 7_999 + b" HTTP/1.1\r\nHost: a\r\nContent-Length: 0" + b"\r\nA: b" * 62).path)
+        == 8_000
+    )
 
 
 class TestHead:
     def test_is_taken_off_what_was_received(self) -> None:
-        received = bytearray(b"\r\n\r\nGET / HTTP/1.1\r\nA: b\r\n\r\nGET /b")
+        received = bytearray(b"\r\nGET / HTTP/1.1\r\nA: b\r\n\r\nGET /b")
         assert head_in(received) == b"GET / HTTP/1.1\r\nA: b"
         assert received == b"GET /b"
         assert head_in(received) is None
         assert received == b"GET /b"
+
+    def test_is_no_heap_of_empty_lines(self) -> None:
+        assert head_in(bytearray(b"\r\n")) is None
+        assert head_in(bytearray(b"\r\n\r")) is None
+        with pytest.raises(Refused) as caught:
+            head_in(bytearray(b"\r\n\r\nGET / HTTP/1.1\r\n\r\n"))
+        assert caught.value.response.status == HTTPStatus.BAD_REQUEST
 
     def test_is_bounded(self) -> None:
         assert head_in(bytearray(b"a" * (HEAD_BYTES - 1))) is None
@@ -137,7 +157,7 @@ class TestHead:
             assert caught.value.response.status == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
 
-@given(st.binary(max_size=200) | st.binary(max_size=60).map(lambda rest: b"GET / HTTP/1.1\r\n" + rest))
+@given(st.binary(max_size=200) | st.binary(max_size=60).map(lambda rest: b"GET / HTTP/1.1\r\nHost: a\r\n" + rest))
 def test_any_bytes_are_a_request_or_refused(head: bytes) -> None:
     try:
         request = parse(head)

@@ -4,32 +4,24 @@ import base64
 import itertools
 import re
 import threading
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import bcrypt
 import pytest
-from support.processes import Peer, Served, response, serving
+from support.canaries import CANARIES, KEY, NETRC, PASSWORD, PROXY, TOKEN, URL, hits
+from support.processes import Peer, Served, response, run, serving
+from support.webconfig import basic
 
 from exporter.settings import ApiKeyFile, Secret, Settings, Target
 
-KEY = "sk-canary-of-the-key-7c1f"
-TOKEN = base64.b64encode(b"otp: canary of the join token, and of nothing else").decode()
-NETRC = "canary-of-the-netrc-51aa"
-PROXY = "canary-of-the-proxy-90bd"
-CANARIES = {"key": KEY, "token": TOKEN, "netrc": NETRC, "proxy": PROXY}
+USER = "prometheus"
 
-
-def spellings(secret: str) -> set[str]:
-    """Return what a careless program would make of a secret."""
-    encoded = base64.b64encode(secret.encode()).decode().rstrip("=")
-    bearer = base64.b64encode(f"Bearer {secret}".encode()).decode().rstrip("=")
-    return {secret, secret[:24], urllib.parse.quote(secret, safe=""), repr(secret)[1:-1], encoded, bearer}
-
-
-def hits(text: str) -> list[str]:
-    return [f"{name}: {found}" for name, secret in CANARIES.items() for found in spellings(secret) if found in text]
+PATIENCE_SECONDS = 60.0
+"""How long a round of all answers may take on a loaded machine; six seconds are usual."""
 
 
 def answers() -> list[bytes]:
@@ -95,39 +87,46 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture(params=["logfmt", "json"])
+@pytest.fixture(params=[("debug", "logfmt"), ("debug", "json"), ("info", "logfmt")], ids="-".join)
 def served(request: pytest.FixtureRequest, home: Path) -> Iterator[tuple[Served, Faulty]]:
-    """Stand for the program at its most talkative, with every secret in its reach."""
+    """Stand for the program with every secret in its reach; the levels above only leave out lines of these."""
+    level, style = request.param
     proxy = f"http://anybody:{PROXY}@127.0.0.1:9"
     variables = {"HOME": str(home), "LOCALAI_API_KEY": KEY} | dict.fromkeys(
         ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"), proxy
     )
-    flags = (
-        "--poll.interval",
-        "100ms",
-        "--poll.stale-after",
-        "1m",
-        "--collector.token",
-        "--log.level",
-        "debug",
-        "--log.format",
-        request.param,
-    )
-    with Faulty() as localai, serving("--localai.url", localai.url, *flags, variables=variables) as served:
+    users = home / "web.yml"
+    users.write_text(f"basic_auth_users: {{{USER}: {bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()}}}\n")
+    flags = ["--poll.interval", "100ms", "--poll.stale-after", "1m", "--collector.token"]
+    flags += ["--log.level", level, "--log.format", style, "--web.config.file", str(users)]
+    with (
+        Faulty() as localai,
+        serving("--localai.url", localai.url, *flags, variables=variables, lifetime=2 * PATIENCE_SECONDS) as served,
+    ):
         yield served, localai
 
 
-def fetch(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        text: str = answer.read().decode()
-        return text
+def fetch(url: str, credentials: str) -> tuple[int, str]:
+    request = urllib.request.Request(url, headers={"Authorization": basic(credentials)})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, f"{answer.headers}{answer.read().decode()}"
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, f"{error.headers}{error.read().decode()}"
 
 
 def test_no_fault_brings_one_to_light(served: tuple[Served, Faulty]) -> None:
     exporter, localai = served
-    assert localai.round.wait(15)
+    assert localai.round.wait(PATIENCE_SECONDS)
     process = Path(f"/proc/{exporter.process.pid}")
-    pages = {path: fetch(f"{exporter.url}{path}") for path in ("/", "/metrics", "/-/healthy", "/-/ready")}
+    pages = {}
+    for path in ("/", "/metrics", "/-/healthy", "/-/ready", "/x"):
+        status, pages[path] = fetch(f"{exporter.url}{path}", f"{USER}:{PASSWORD}")
+        assert status == (404 if path == "/x" else 200)
+    for wrong in (f"{USER}:{PASSWORD}x", f"{PASSWORD}:{PASSWORD}", PASSWORD):
+        status, pages[wrong] = fetch(f"{exporter.url}/metrics", wrong)
+        assert status == 401
     command_line = (process / "cmdline").read_text()
     limits = (process / "limits").read_text()
     exporter.process.terminate()
@@ -141,10 +140,28 @@ def test_no_fault_brings_one_to_light(served: tuple[Served, Faulty]) -> None:
     counted = re.findall(r'poll_failures_total{reason="(\w+)"} [1-9]', pages["/metrics"])
     assert reasons <= set(counted)
     assert all(f"Authorization: Bearer {KEY}" in head for head in localai.heads)
-    assert not any(secret in head for head in localai.heads for secret in (NETRC, PROXY, TOKEN))
+    assert not any(secret in head for head in localai.heads for secret in (NETRC, PROXY, PASSWORD, TOKEN))
     assert not any("cookie" in head.lower() for head in localai.heads)
     assert "/api/p2p/token" in localai.paths
     assert re.search(r'localai_p2p_token_info{fingerprint="[0-9a-f]{16}"} 1', pages["/metrics"])
+
+
+@pytest.mark.parametrize(("command", "status"), [("serve", 2), ("once", 2), ("doctor", 3)])
+@pytest.mark.parametrize(
+    ("flag", "variable", "text"),
+    [
+        ("--localai.url", "LOCALAI_URL", f"http://user:{URL}@127.0.0.1:9"),
+        ("--localai.url", "P2P_EXPORTER_LOCALAI_URL", f"http://127.0.0.1:9/?key={URL}"),
+        ("--localai.proxy-url", "P2P_EXPORTER_LOCALAI_PROXY_URL", f"http://user:{PROXY}@127.0.0.1:9"),
+    ],
+)
+def test_a_url_that_holds_one_is_refused_without_it(
+    command: str, status: int, flag: str, variable: str, text: str
+) -> None:
+    for done in (run(command, flag, text), run(command, variables={variable: text})):
+        assert done.returncode == status
+        assert re.search(rf"{flag}|{variable}", done.stderr)
+        assert hits(done.stdout + done.stderr) == []
 
 
 @pytest.mark.parametrize("write", [repr, str, "{}".format, "{!r}".format, "%s".__mod__, ascii])
@@ -165,5 +182,6 @@ def test_a_key_file_shows_its_place_and_not_what_is_in_it(tmp_path: Path) -> Non
 
 def test_the_canaries_would_be_found() -> None:
     for name, secret in CANARIES.items():
-        for text in (secret, urllib.parse.quote(secret), base64.b64encode(secret.encode()).decode()):
+        encoded = [base64.b64encode(f"{before}{secret}".encode()).decode() for before in ("", "Bearer ", "user:", "ab")]
+        for text in (secret, urllib.parse.quote(secret), repr(secret), *encoded):
             assert any(found.startswith(name) for found in hits(f"before {text} after"))

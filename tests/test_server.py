@@ -17,21 +17,24 @@ from support.certificates import Certificate, make_authority, make_leaf
 from support.web import ANY_PORT, PATIENCE_SECONDS, Reply, ask, connect, place, raw, serving, until_the_end
 
 from exporter import connection as connection_module
+from exporter import places as places_module
 from exporter import server as server_module
 from exporter.errors import UsageError
 from exporter.guard import Open
 from exporter.http1 import Request, Response, say
 from exporter.listen import bind
-from exporter.server import PAGES, SMALL_BYTES, Server
+from exporter.places import PAGES
+from exporter.server import SMALL_BYTES, Server
 from exporter.settings import ListenAddress
 
-GET = b"GET /page HTTP/1.1\r\n\r\n"
+GET = b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n"
 LARGE = bytes(8 * 2**20)  # twice what the kernel takes of it
 
 TABLE = {
     "/page": lambda _: Response(b"Here.\n"),
     "/asked": lambda request: Response(f"{request.method} {sorted(request.headers.items())}".encode()),
-    "/large": lambda _: Response(LARGE),
+    "/large": lambda _: Response(bytes(len(LARGE))),  # made for each who asks
+    "/shared": lambda _: Response(LARGE),
 }
 
 
@@ -50,8 +53,7 @@ def own_server() -> Iterator[Server]:
 def quick(monkeypatch: pytest.MonkeyPatch, **seconds: float) -> None:
     """Shorten what a client is given."""
     for name, value in seconds.items():
-        module = connection_module if hasattr(connection_module, name) else server_module
-        monkeypatch.setattr(module, name, value)
+        monkeypatch.setattr(connection_module, name, value)
 
 
 def eventually(holds: Callable[[], bool]) -> None:
@@ -77,9 +79,9 @@ def dial(server: Server, sent: bytes = b"", *, receive_buffer: int | None = None
     return sock
 
 
-def slow_reader(server: Server) -> socket.socket:
-    """A client that wants the large page and has read its beginning alone."""
-    sock = dial(server, b"GET /large HTTP/1.1\r\n\r\n", receive_buffer=4_096)
+def slow_reader(server: Server, path: str = "/large") -> socket.socket:
+    """A client that wants a large page and has read its beginning alone."""
+    sock = dial(server, f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode(), receive_buffer=4_096)
     assert sock.recv(12) == b"HTTP/1.1 200"
     return sock
 
@@ -93,21 +95,21 @@ def is_dropped(sock: socket.socket) -> bool:
 class TestRequest:
     @pytest.mark.parametrize("path", ["//page", "/page/", "/pag%65", "http://[/page", "*", "page", "/./page"])
     def test_paths_are_exact(self, server: Server, path: str) -> None:
-        assert raw(server, f"GET {path} HTTP/1.1\r\n\r\n".encode()).startswith(b"HTTP/1.1 404 ")
+        assert raw(server, f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()).startswith(b"HTTP/1.1 404 ")
 
     def test_a_route_sees_what_was_asked(self, server: Server) -> None:
         answer = raw(server, b"GET /asked?x HTTP/1.0\r\nA: b\r\nC: d\r\nA: e\r\n\r\n")
         assert answer.endswith(b"GET [('a', 'b, e'), ('c', 'd')]")
 
     def test_head_has_no_body(self, server: Server) -> None:
-        answer = raw(server, b"HEAD /large HTTP/1.1\r\n\r\n" + GET)
+        answer = raw(server, b"HEAD /large HTTP/1.1\r\nHost: a\r\n\r\n" + GET)
         assert b"Content-Length: %d\r\n" % len(LARGE) in answer
         assert answer.count(b"HTTP/1.1 200 OK") == 2
         assert len(answer) < 1_000
 
     @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "BANANA"])
     def test_other_methods_are_refused_and_their_bodies_are_no_requests(self, server: Server, method: str) -> None:
-        answer = raw(server, f"{method} /page HTTP/1.1\r\nContent-Length: {len(GET)}\r\n\r\n".encode() + GET)
+        answer = raw(server, f"{method} /page HTTP/1.1\r\nHost: a\r\nContent-Length: {len(GET)}\r\n\r\n".encode() + GET)
         assert answer.startswith(b"HTTP/1.1 405 Method Not Allowed\r\n")
         assert b"\r\nAllow: GET, HEAD\r\n" in answer
         assert b"\r\nConnection: close\r\n" in answer
@@ -115,7 +117,7 @@ class TestRequest:
 
     @pytest.mark.parametrize("framing", ["Transfer-Encoding: chunked", f"Content-Length: {len(GET)}"])
     def test_a_body_is_no_request(self, server: Server, framing: str) -> None:
-        answer = raw(server, f"GET /page HTTP/1.1\r\n{framing}\r\n\r\n".encode() + GET)
+        answer = raw(server, f"GET /page HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n".encode() + GET)
         assert answer.startswith(b"HTTP/1.1 400 ")
         assert answer.count(b"HTTP/1.1") == 1
 
@@ -128,7 +130,7 @@ class TestRequest:
             b"GET /page HTTP/9.9\r\n\r\n",
             b"\x16\x03\x01\x02\x00",
             b"GET " + b"/" * 70_000,
-            b"GET /page HTTP/1.1\r\n" + b"A: b\r\n" * 9_999,
+            b"GET /page HTTP/1.1\r\nHost: a\r\n" + b"A: b\r\n" * 9_999,
         ],
         ids=["nothing", "empty", "no request", "HTTP/9.9", "TLS", "70 KB", "9,999 headers"],
     )
@@ -137,14 +139,14 @@ class TestRequest:
         assert ask(server, "/page").status == HTTPStatus.OK
 
     def test_a_refusal_reaches_a_client_that_goes_on_sending(self, server: Server) -> None:
-        with dial(server, b"POST /page HTTP/1.1\r\nContent-Length: 60000\r\n\r\n") as sock:
+        with dial(server, b"POST /page HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n") as sock:
             sock.sendall(bytes(30_000))
             assert sock.recv(12) == b"HTTP/1.1 405"
             sock.sendall(bytes(30_000))
             assert b"Only GET and HEAD" in until_the_end(sock)
 
     def test_a_client_that_goes_away_is_no_event(self, server: Server, caplog: pytest.LogCaptureFixture) -> None:
-        for sent in (b"", GET, b"GET /large HTTP/1.1\r\n\r\n"):
+        for sent in (b"", GET, b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n"):
             dial(server, sent).close()
         assert ask(server, "/page").status == HTTPStatus.OK
         assert caplog.records == []
@@ -161,11 +163,11 @@ class TestKeepAlive:
                 assert connection.sock is sock
 
     def test_requests_may_come_together(self, server: Server) -> None:
-        answer = raw(server, GET + b"GET /nothing HTTP/1.1\r\n\r\n" + GET + b"banana\r\n\r\n" + GET)
+        answer = raw(server, GET + b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n" + GET + b"banana\r\n\r\n" + GET)
         assert re.findall(rb"HTTP/1.1 (\d+)", answer) == [b"200", b"404", b"200", b"400"]
 
     @pytest.mark.parametrize(
-        "sent", [b"GET /page HTTP/1.0\r\n\r\n", b"GET /page HTTP/1.1\r\nConnection: close\r\n\r\n"]
+        "sent", [b"GET /page HTTP/1.0\r\n\r\n", b"GET /page HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"]
     )
     def test_it_ends_where_the_client_wants(self, server: Server, sent: bytes) -> None:
         with dial(server, sent + GET) as sock:
@@ -252,7 +254,7 @@ class TestTLS:
         context.minimum_version = context.maximum_version = version
         assert secured.urls[0].startswith("https://127.0.0.1:")
         # Two requests at once: the second waits where the selector does not see it. The end is no ragged one.
-        answer = self.ask(secured, context, b"GET /large HTTP/1.1\r\n\r\nGET /page HTTP/1.0\r\n\r\n")
+        answer = self.ask(secured, context, b"GET /large HTTP/1.1\r\nHost: a\r\n\r\nGET /page HTTP/1.0\r\n\r\n")
         assert len(answer) > len(LARGE)
         assert answer.endswith(b"\r\n\r\nHere.\n")
 
@@ -316,7 +318,7 @@ class TestDeadlines:
                 assert sock.recv(12) == b"HTTP/1.1 200"
                 while not sock.recv(4_096).endswith(b"Here.\n"):
                     pass
-            assert 0.2 < drip_until_dropped(sock, b"GET /page HTTP/1.1\r\nX: " + b"a" * 200) < 2
+            assert 0.2 < drip_until_dropped(sock, b"GET /page HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 200) < 2
 
     def test_who_sends_nothing_is_dropped(self, own_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
         quick(monkeypatch, REQUEST_SECONDS=0.1)
@@ -341,7 +343,7 @@ class TestDeadlines:
         quick(monkeypatch, TOTAL_SECONDS=0.1)
         released = threading.Event()
         table = {**TABLE, "/late": lambda _: Response(str(released.wait(PATIENCE_SECONDS)).encode())}
-        with serving(table) as server, dial(server, b"GET /late HTTP/1.1\r\n\r\n") as sock:
+        with serving(table) as server, dial(server, b"GET /late HTTP/1.1\r\nHost: a\r\n\r\n") as sock:
             assert until_the_end(sock) == b""
             released.set()
             assert ask(server, "/page").status == HTTPStatus.OK
@@ -350,6 +352,7 @@ class TestDeadlines:
 class TestLimits:
     def test_the_client_waited_for_longest_gives_way(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(server_module, "HELD", PAGES)
+        monkeypatch.setattr(server_module, "HASTE_SECONDS", 60.0)
         with serving(TABLE) as server:
             held = [dial(server) for _ in range(PAGES)]
             try:
@@ -365,10 +368,27 @@ class TestLimits:
                 for sock in held:
                     sock.close()
 
+    def test_who_has_not_asked_gives_way_sooner_where_all_are_taken(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(server_module, "HELD", 3)
+        monkeypatch.setattr(places_module, "GIVE_WAY_SECONDS", 60.0)
+        with (
+            serving(TABLE) as server,
+            closing(slow_reader(server)) as reader,
+            dial(server, b"GET ") as slow,
+            dial(server) as silent,
+        ):
+            started = time.monotonic()
+            assert [ask(server, "/page").status for _ in range(3)] == [HTTPStatus.OK] * 3
+            assert time.monotonic() - started < 3
+            assert is_dropped(slow)
+            assert silent.fileno() >= 0
+            assert reader.recv(1)
+
     def test_a_new_one_waits_until_one_goes(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(server_module, "HELD", PAGES)
+        monkeypatch.setattr(server_module, "HASTE_SECONDS", 60.0)
         quick(monkeypatch, REQUEST_SECONDS=60.0)
-        monkeypatch.setattr(server_module, "IDLE_SECONDS", 60.0)
+        monkeypatch.setattr(places_module, "GIVE_WAY_SECONDS", 60.0)
         with serving(TABLE) as server:
             held = [dial(server) for _ in range(PAGES)]
             with dial(server, GET) as waiting:
@@ -398,14 +418,30 @@ class TestLimits:
             for sock in readers:
                 sock.close()
 
+    def test_readers_of_one_page_share_its_place(self, own_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(places_module, "PAGES", 2)
+        readers = [slow_reader(own_server, "/shared") for _ in range(3 * PAGES)]
+        try:
+            started = time.monotonic()
+            assert ask(own_server, "/large").body == LARGE
+            assert ask(own_server, "/shared").body == LARGE
+            assert time.monotonic() - started < 0.9
+            # A third page waits until all readers of the first have had their second.
+            with closing(slow_reader(own_server)):
+                assert ask(own_server, "/large").body == LARGE
+            assert all(len(until_the_end(reader)) < len(LARGE) for reader in readers)
+        finally:
+            for sock in readers:
+                sock.close()
+
     def test_who_waits_for_a_large_answer_waits_no_longer_than_for_any(
         self, own_server: Server, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(server_module, "IDLE_SECONDS", 60.0)
+        monkeypatch.setattr(places_module, "GIVE_WAY_SECONDS", 60.0)
         quick(monkeypatch, TOTAL_SECONDS=0.5)
         with closing(slow_reader(own_server)):
-            monkeypatch.setattr(server_module, "PAGES", 1)
-            with dial(own_server, b"GET /large HTTP/1.1\r\n\r\n") as sock:
+            monkeypatch.setattr(places_module, "PAGES", 1)
+            with dial(own_server, b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n") as sock:
                 until_the_end(sock)
         assert ask(own_server, "/large").body == LARGE
 
@@ -511,7 +547,7 @@ class TestMisfortune:
 
         with dial(own_server) as idle:
             assert ask(own_server, "/page").status == HTTPStatus.OK
-            monkeypatch.setattr(Server, "_admit", broken)
+            monkeypatch.setattr(places_module.Places, "admit", broken)
             idle.sendall(b"G")
             assert until_the_end(idle) == b""
         eventually(lambda: not own_server.lives)
@@ -579,7 +615,7 @@ class TestClosing:
 
     def test_a_large_answer_on_its_way_is_read_to_its_end(self, own_server: Server) -> None:
         with slow_reader(own_server) as sock:
-            closer = threading.Thread(target=own_server.close, args=(PATIENCE_SECONDS,))
+            closer = threading.Thread(target=own_server.close, args=(4 * PATIENCE_SECONDS,))
             closer.start()
             assert len(until_the_end(sock)) > len(LARGE)
             closer.join(PATIENCE_SECONDS)

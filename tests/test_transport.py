@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.acceptor import Peer, Script
 from support.certificates import Certificate, make_authority, make_leaf
 from support.rawserver import (
     CANARY,
-    Peer,
     RawServer,
-    Script,
     answering,
     asking,
     body,

@@ -1,4 +1,5 @@
 import gzip
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from http import HTTPStatus
@@ -10,7 +11,9 @@ from support.web import ask
 from support.web import serving as serving_table
 
 from exporter import __version__
-from exporter.server import Server
+from exporter.exposition import Page, render
+from exporter.http1 import Request, Response
+from exporter.server import Route, Server
 from exporter.settings import HEALTH_PATHS
 from exporter.web import health_routes, routes
 
@@ -43,6 +46,47 @@ def registry() -> CollectorRegistry:
 def server(registry: CollectorRegistry) -> Iterator[Server]:
     with serving(registry) as server:
         yield server
+
+
+class TestSharing:
+    """Whoever asked before a page's making began is given that page."""
+
+    @pytest.fixture
+    def collected(self, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """What was asked for each time that a page was made."""
+        made: list[str] = []
+
+        def rendered(_: CollectorRegistry, accept: str, encoding: str) -> Page:
+            made.append(f"{accept} {encoding}".strip())
+            return render(registry, accept, encoding)
+
+        monkeypatch.setattr("exporter.web.render", rendered)
+        return made
+
+    def ask(self, metrics: Route, arrived_at: float, **headers: str) -> Response:
+        return metrics(Request("GET", "/metrics", headers, arrived_at=arrived_at))
+
+    def test_a_page_is_made_for_all_who_waited_for_it(self, registry: CollectorRegistry, collected: list[str]) -> None:
+        metrics = routes(registry, "/metrics", lambda: True, lambda: True)["/metrics"]
+        asked_at = time.monotonic()
+        first = self.ask(metrics, asked_at)
+        assert [self.ask(metrics, asked_at - waited).body is first.body for waited in (0, 1, 60)] == [True] * 3
+        assert len(collected) == 1
+        later = self.ask(metrics, time.monotonic())
+        assert later.body is not first.body
+        assert len(collected) == 2
+
+    def test_each_is_given_the_format_that_it_wants(self, registry: CollectorRegistry, collected: list[str]) -> None:
+        metrics = routes(registry, "/metrics", lambda: True, lambda: True)["/metrics"]
+        openmetrics = {"accept": "application/openmetrics-text; version=1.0.0"}
+        for headers in ({}, openmetrics, {}, openmetrics):
+            assert self.ask(metrics, 1.0, **headers).content_type.startswith(headers.get("accept", TEXT)[:15])
+        assert len(collected) == 2
+        # Only the newest two are kept, whatever clients invent.
+        for number in range(100):
+            self.ask(metrics, 1.0, **{"accept-encoding": f"x{number}"})
+        self.ask(metrics, 1.0)
+        assert len(collected) == 103
 
 
 class TestRoutes:

@@ -1,21 +1,24 @@
-"""A LocalAI that answers well, but for one endpoint that does one of the faults below."""
+"""A LocalAI that answers well, but for one endpoint that does one of the faults below.
+
+Wherever it can it says the API key back: an echo must not bring it to light.
+"""
 
 import copy
 import gzip
 import itertools
 import json
 import socket
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Any, Self
 
 from exporter.errors import Reason
+from support import canaries
+from support.acceptor import Acceptor, Peer
 from support.localai import entry, p2p_entry, stats
-from support.rawserver import HANG_SECONDS, Peer, chunked, ok
+from support.rawserver import chunked, ok
 
 CAP = 2**20
 """The --localai.max-response-bytes of whoever meets these faults, in bytes."""
@@ -35,6 +38,9 @@ AGES = {"gpu-01-a": 0.0, "gpu-02-b": 600.0, "mac-01-c": 0.0, "gate-01-d": 0.0}
 GOOD_IDS = set(AGES)
 
 Answers = dict[str, Any]
+
+_ECHO = canaries.KEY.encode()
+_PAGE = b"<!DOCTYPE html><html>Authorization: Bearer %s</html>" % _ECHO
 
 _NUMBERS = itertools.count()
 
@@ -57,7 +63,7 @@ def good_answers(now: float) -> Answers:
         },
         VERSION: {"version": "v4.7.1 ()"},
         WELL_KNOWN: {"version": "v4.7.1 ()", "capabilities": {"p2p": True}},
-        TOKEN: b"b3RwOgogIGRodDoKICAg",
+        TOKEN: canaries.TOKEN.encode(),
     }
 
 
@@ -93,7 +99,8 @@ class Question:
     def answer(self, body: bytes | None = None, *headers: str, date: str | None = None) -> None:
         """Send a 200, and leave the connection open."""
         dated = (f"Date: {self.date if date is None else date}",) if date != "" else ()
-        self.peer.send(ok(self.body if body is None else body, "Content-Type: application/json", *dated, *headers))
+        usual = ("Content-Type: application/json", f"X-Echo: Bearer {canaries.KEY}", *dated)
+        self.peer.send(ok(self.body if body is None else body, *usual, *headers))
 
     def lists(self) -> list[list[Any]]:
         """Every list of nodes in the answer."""
@@ -193,7 +200,8 @@ def _body(sent: bytes, *headers: str) -> Act:
 
 def _member(text: bytes) -> Act:
     """Put one more member into the answer's object; the token has none."""
-    return _bodies(lambda body: b'{"before": {}, ' + body[1:-1] + b"," + text + b"}" if body[:1] == b"{" else text)
+    before = b'{"%s": {}, ' % _ECHO
+    return _bodies(lambda body: before + body[1:-1] + b"," + text + b"}" if body[:1] == b"{" else text)
 
 
 def _dated(date: str) -> Act:
@@ -263,7 +271,7 @@ def _new_ids(question: Question) -> None:
 
 
 def _status(status: int, page: bytes, *headers: str) -> Act:
-    lines = [f"HTTP/1.1 {status} Said", f"Content-Length: {len(page)}", *headers, "", ""]
+    lines = [f"HTTP/1.1 {status} {canaries.KEY}", f"Content-Length: {len(page)}", *headers, "", ""]
     return lambda question: question.peer.send("\r\n".join(lines).encode() + page)
 
 
@@ -303,10 +311,10 @@ def _faults_of_http() -> Iterator[Fault]:
     moved = ok(bomb, "Content-Encoding: gzip", "Location: /").replace(b"200 OK", b"302 Found")
     yield Fault("gzip-bomb-302", "gzip-bomb-302", _says(moved), redirect)
     yield Fault("encoding-chain", "encoding-chain", _body(bomb, "Content-Encoding: gzip, br, gzip"), protocol)
-    yield Fault("bad-gzip", "bad-gzip", _body(b"no gzip", "Content-Encoding: gzip"), protocol)
+    yield Fault("bad-gzip", "bad-gzip", _body(_ECHO, "Content-Encoding: gzip"), protocol)
 
     for status in (301, 302, 303, 307, 308):
-        yield Fault("redirect", f"redirect-{status}", _status(status, b"", "Location: /api/p2p/workers"), redirect)
+        yield Fault("redirect", f"redirect-{status}", _status(status, b"", f"Location: /?key={canaries.KEY}"), redirect)
     yield Fault("redirect-elsewhere", "redirect-elsewhere", _status(302, b"", "Location: http://[::1]:1/"), redirect)
     yield Fault("redirect-file", "redirect-file", _status(302, b"", "Location: file:///etc/passwd"), redirect)
 
@@ -315,14 +323,14 @@ def _faults_of_http() -> Iterator[Fault]:
     yield Fault("http-0.9", "http-0.9", _sends(lambda body: body), protocol)
     old = b"HTTP/1.0 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n"
     yield Fault("http-1.0", "http-1.0", _sends(lambda body: old + body), None)
-    yield Fault("garbage", "garbage", _says(bytes(range(256)) * 16), protocol)
-    yield Fault("headers-101", "headers-101", _says(head + b"X: y\r\n" * 101 + b"\r\n{}"), protocol)
+    yield Fault("garbage", "garbage", _says(_ECHO + bytes(range(256)) * 16), protocol)
+    yield Fault("headers-101", "headers-101", _says(head + b"X: %s\r\n" % _ECHO * 101 + b"\r\n{}"), protocol)
 
     yield Fault("date-missing", "date-missing", _dated(""), None)
-    yield Fault("date-garbage", "date-garbage", _dated("the day after tomorrow"), None)
+    yield Fault("date-garbage", "date-garbage", _dated(canaries.KEY), None)
     yield Fault("date-jump", "date-jump", _dated("Sun, 06 Nov 1994 08:49:37 GMT"), None)
 
-    pages = {"empty": b"", "json": b'{"error":{"code":1,"message":"no"}}', "html": b"<html>no</html>"}
+    pages = {"empty": b"", "json": b'{"error":{"code":1,"message":"%s"}}' % _ECHO, "html": _PAGE}
     for (status, why), (name, page) in itertools.product(STATUSES.items(), pages.items()):
         yield Fault(f"status-{status}", f"status-{status}-{name}", _status(status, page, "Retry-After: 0"), why)
 
@@ -333,7 +341,7 @@ def _faults_of_json() -> Iterator[Fault]:
     yield Fault("empty-body", "empty-body", _body(b""), not_json)
     yield Fault("bom", "bom", _bodies(lambda body: b"\xef\xbb\xbf" + body), not_json)
     yield Fault("utf-16", "utf-16", _bodies(lambda body: body.decode().encode("utf-16")), not_json)
-    yield Fault("html-200", "html-200", _body(b"<!DOCTYPE html><html></html>"), not_json)
+    yield Fault("html-200", "html-200", _body(_PAGE), not_json)
     yield Fault("invalid-utf-8", "invalid-utf-8", _member(b'"x": "\xff"'), not_json)
 
     yield Fault("deep-json", "deep-json", _member(b'"x": ' + b"[" * 100_000 + b"]" * 100_000), shape)
@@ -352,7 +360,7 @@ def _faults_of_json() -> Iterator[Fault]:
     yield Fault("hostile-json", "hostile-json", _member(b'"x": [' + b"{}," * 300_000 + b"{}]"), shape, READ)
 
     for path, place in _list_places():
-        for wrong in ("two", 2, {"a": 1}, True):
+        for wrong in (canaries.KEY, 2, {"a": 1}, True):
             name = f"{type(wrong).__name__}-for-{place}-of-{path}"
             yield Fault("list-of-another-type", name, _instead_of_list(place, wrong), shape, (path,))
         yield Fault("list-missing", f"no-{place}-of-{path}", _instead_of_list(place, ...), shape, (path,))
@@ -360,7 +368,7 @@ def _faults_of_json() -> Iterator[Fault]:
             "list-null", f"null-for-{place}-of-{path}", _instead_of_list(place, None), None, (path,), whole=False
         )
     for path in (*READ, VERSION, WELL_KNOWN):
-        yield Fault("list-of-another-type", f"no-object-of-{path}", _body(b'["x", 1]'), shape, (path,))
+        yield Fault("list-of-another-type", f"no-object-of-{path}", _body(b'["%s", 1]' % _ECHO), shape, (path,))
 
     bad: list[Any] = [None, 7, "gpu", [], {}, {"id": None, "ID": None}, {"id": "x", "ID": "x", "name": 7, "Name": 7}]
     yield Fault("bad-element", "bad-element", _every_list(lambda nodes: [*bad, *nodes, *bad]), None, LISTING)
@@ -429,16 +437,12 @@ class Hostile:
 
     def __init__(self, wall: Callable[[], float]) -> None:
         self._wall = wall
-        self._stop = threading.Event()
-        self._lock = threading.Lock()
-        self._live: dict[threading.Thread, Peer] = {}
         self._fault: tuple[Act, str] | None = None
         self._old = False
         self.requests = 0
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._accepting = threading.Thread(target=self._accept, name="hostile server")
-        self._accepting.start()
+        listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        self._acceptor = Acceptor(listener, lambda _: self._serve)
 
     def play(self, fault: Fault, path: str) -> None:
         """Play a fault at one endpoint from now on."""
@@ -454,42 +458,14 @@ class Hostile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._accepting.join(HANG_SECONDS)
-        self._listener.close()
-        with self._lock:
-            live = dict(self._live)
-        for thread, peer in live.items():
-            with suppress(OSError):
-                peer.sock.shutdown(socket.SHUT_RDWR)
-            thread.join(HANG_SECONDS)
-
-    def _accept(self) -> None:
-        while not self._stop.is_set():
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return
-            peer = Peer(sock, self._stop)
-            thread = threading.Thread(target=self._serve, args=(peer,), name="hostile connection")
-            with self._lock:
-                self._live[thread] = peer
-            thread.start()
+        self._acceptor.close()
 
     def _serve(self, peer: Peer) -> None:
-        try:
-            with suppress(OSError):
-                while request := peer.read_request():
-                    peer.requests.clear()
-                    self.requests += 1
-                    if not self._answer(peer, request.split()[1].decode()):
-                        return
-        finally:
-            peer.sock.close()
-            with self._lock:
-                del self._live[threading.current_thread()]
+        while request := peer.read_request():
+            peer.requests.clear()
+            self.requests += 1
+            if not self._answer(peer, request.split()[1].decode()):
+                return
 
     def _answer(self, peer: Peer, path: str) -> bool:
         """Answer one request, and tell whether the connection may serve the next one."""

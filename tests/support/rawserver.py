@@ -2,11 +2,10 @@
 
 import socket
 import ssl
-import struct
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Self
 
@@ -16,15 +15,13 @@ from exporter.client import Client
 from exporter.errors import PollError, Reason
 from exporter.resolver import Resolver
 from exporter.settings import Secret, Target
+from support.acceptor import HANG_SECONDS, Acceptor, Peer, Script
 
 CANARY = "canary-3f9c17e2"
 """The API key of every client here: it must show up in the request and nowhere else."""
 
 LATE_SECONDS = 0.5
 """How far past its deadline a GET may end."""
-
-HANG_SECONDS = 10.0
-"""How long a thread of a test may take to end; far above what one needs, so that a hang is a failure."""
 
 
 @contextmanager
@@ -69,55 +66,6 @@ def chunked(*chunks: bytes) -> bytes:
     """The same in chunks."""
     framed = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
     return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + framed + b"0\r\n\r\n"
-
-
-class Peer:
-    """The server's side of one connection."""
-
-    def __init__(self, sock: socket.socket, stop: threading.Event) -> None:
-        self.sock = sock
-        self.stop = stop
-        self.requests: list[bytes] = []
-
-    def read_request(self) -> bytes:
-        """Return the next request's header; empty where the client is gone."""
-        header = b""
-        while not header.endswith(b"\r\n\r\n"):
-            byte = self.sock.recv(1)
-            if not byte:
-                return b""
-            header += byte
-        self.requests.append(header)
-        return header
-
-    def send(self, sent: bytes) -> None:
-        self.sock.sendall(sent)
-
-    def drip(self, sent: bytes, every: float = 0.03) -> None:
-        """Send one byte at a time, over and over, until the client gives up."""
-        while True:
-            for byte in sent:
-                self.send(bytes([byte]))
-                if self.stop.wait(every):
-                    return
-
-    def flood(self, sent: bytes) -> None:
-        """Send as fast as the client takes it, until it gives up."""
-        while not self.stop.is_set():
-            self.send(sent)
-
-    def wait_for_close(self) -> None:
-        """Say nothing until the client is gone, whichever way."""
-        with suppress(OSError):
-            while self.sock.recv(65_536):
-                pass
-
-    def reset(self) -> None:
-        """End the connection with RST instead of FIN."""
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-
-Script = Callable[[Peer], None]
 
 
 def answering(answer: bytes) -> Script:
@@ -166,14 +114,10 @@ class RawServer:
     ) -> None:
         self._scripts = scripts
         self._context = context
-        self._stop = threading.Event()
-        self._lock = threading.Lock()
-        self._threads: list[threading.Thread] = []
         self.peers: list[Peer] = []
-        self._listener = socket.create_server(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0), family=family)
-        self.host, self.port = self._listener.getsockname()[:2]
-        self._accepting = threading.Thread(target=self._accept, name="raw server")
-        self._accepting.start()
+        listener = socket.create_server(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0), family=family)
+        self.host, self.port = listener.getsockname()[:2]
+        self._acceptor = Acceptor(listener, self._choose)
 
     @property
     def url(self) -> str:
@@ -189,43 +133,20 @@ class RawServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        # Wakes the accept; close() alone would not.
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._accepting.join(HANG_SECONDS)
-        self._listener.close()
-        with self._lock:
-            for peer in self.peers:
-                with suppress(OSError):
-                    peer.sock.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(HANG_SECONDS)
-            assert not thread.is_alive(), "a script of the raw server hangs"
+        self._acceptor.close()
 
-    def _accept(self) -> None:
-        while not self._stop.is_set():
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return
-            peer = Peer(sock, self._stop)
-            with self._lock:
-                script = self._scripts[min(len(self.peers), len(self._scripts) - 1)]
-                self.peers.append(peer)
-            thread = threading.Thread(target=self._serve, args=(peer, script), name="raw connection")
-            self._threads.append(thread)
-            thread.start()
+    def _choose(self, peer: Peer) -> Script:
+        script = self._scripts[min(len(self.peers), len(self._scripts) - 1)]
+        self.peers.append(peer)
+        return script if self._context is None else _secured(script, self._context)
 
-    def _serve(self, peer: Peer, script: Script) -> None:
-        # A client that goes away is what most scripts wait for: no error.
-        try:
-            with suppress(OSError):
-                if self._context is not None:
-                    _secure(peer, self._context)
-                script(peer)
-        finally:
-            peer.sock.close()
+
+def _secured(script: Script, context: ssl.SSLContext) -> Script:
+    def serve(peer: Peer) -> None:
+        _secure(peer, context)
+        script(peer)
+
+    return serve
 
 
 def _secure(peer: Peer, context: ssl.SSLContext) -> None:

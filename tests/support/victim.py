@@ -9,12 +9,16 @@ from prometheus_client import CollectorRegistry, Gauge
 from exporter.guard import Open
 from exporter.http1 import Response
 from exporter.listen import bind
-from exporter.server import Server
+from exporter.server import Route, Server
 from exporter.settings import ListenAddress
 from exporter.web import routes
 
 LARGE_BYTES = 8 * 2**20
 """The size of `/large`: twice what Linux' buffers take of it by default."""
+
+
+MANY_NODES = 30_000
+"""How many series `/many` has: as many as five thousand nodes have together."""
 
 
 class Secured(Open):
@@ -31,12 +35,16 @@ class Secured(Open):
         return {}
 
 
-def main(files: list[str]) -> None:
+def _cluster(nodes: int, path: str) -> Mapping[str, Route]:
     registry = CollectorRegistry()
-    gauge = Gauge("localai_p2p_node_online", "A cluster of 100 nodes.", ["id"], registry=registry)
-    for number in range(100):
+    gauge = Gauge("localai_p2p_node_online", "A cluster.", ["id"], registry=registry)
+    for number in range(nodes):
         gauge.labels(f"node-{number}").set(1)
-    table = dict(routes(registry, "/metrics", lambda: True, lambda: True))
+    return routes(registry, path, lambda: True, lambda: True)
+
+
+def main(files: list[str]) -> None:
+    table = {**_cluster(100, "/metrics"), **_cluster(MANY_NODES, "/many")}
     table["/large"] = lambda _: Response(bytes(LARGE_BYTES))  # made for each who asks, as a page of metrics is
     guard = Secured(*files) if files else Open()
     server = Server([bind(ListenAddress("127.0.0.1", 0), "--web.listen-address")], table, guard)

@@ -11,8 +11,9 @@ from exporter.clock import Clock
 from exporter.errors import Reason
 from exporter.exposition import render
 from exporter.model import Outcome, ShownNode
-from exporter.settings import Target
+from exporter.settings import Secret, Target
 from exporter.store import Store
+from support import canaries
 from support.exposition import Exposition
 from support.hostile import CAP, GOOD_IDS, P2P, Fault, Hostile
 from support.rawserver import LATE_SECONDS
@@ -72,7 +73,14 @@ class Watch:
         self.server = server
         self.shifted = shifted
         self.timeout = timeout
-        target = Target(url=server.url, poll_timeout=timeout, max_response_bytes=CAP, collect_token=True, **options)
+        target = Target(
+            url=server.url,
+            api_key=Secret(canaries.KEY),
+            poll_timeout=timeout,
+            max_response_bytes=CAP,
+            collect_token=True,
+            **options,
+        )
         self._store = Store()
         self._poller = make_poller(target, self._store, shifted.clock)
         self.registry = make_registry(target, self._store, shifted.clock, process=False)
@@ -102,7 +110,7 @@ def complaints_of_page(polled: Polled, shown: tuple[ShownNode, ...] | None = Non
         page = Exposition(polled.text)
     except (AssertionError, ValueError) as error:
         return [f"the page cannot be read: {error}"]
-    found = []
+    found = canaries.hits(polled.text)
     if page.value("up") != (polled.reason is None):
         found.append("up is wrong")
     written = {tuple(sorted(labels)) for labels in page.series("node_online")}

@@ -1,0 +1,126 @@
+"""One list of nodes becomes values: a bad entry costs itself only, and what is no list costs the answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from exporter.errors import PollError, Reason
+from exporter.labels import label
+from exporter.model import Kind, Node
+from exporter.strictjson import OnTime
+from exporter.timestamps import parse_timestamp
+
+ONLINE_WITHIN_SECONDS = 40.0
+"""LocalAI's rule (`IsOnline` in its core/schema): a node is online while its last-seen is younger than this."""
+
+PRESUMED_FUTURE_SECONDS = 366 * 86_400.0
+"""A last-seen further ahead of LocalAI's clock than a year is no time at which anybody was seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeList:
+    """The usable entries of one list, how many were not, and the names of lists beside it that nobody knows."""
+
+    nodes: tuple[Node, ...]
+    invalid: int
+    duplicate: int
+    unknown_lists: tuple[str, ...] = ()
+
+
+def _text(entry: Mapping[str, Any], key: str) -> str:
+    value = entry.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """The keys of one entry. Where there is no verdict on being online, the 40-second rule gives it."""
+
+    name: str
+    id: str
+    tunnel: str
+    service: str
+    last_seen: str
+    online: str | None
+
+
+SPELLED_BY_P2P = Spelling("Name", "ID", "TunnelAddress", "ServiceID", "LastSeen", None)
+"""As `/api/p2p` does: with the names of Go's fields, and without a verdict."""
+
+SPELLED_BY_LISTS = Spelling("name", "id", "tunnelAddress", "serviceID", "lastSeen", "isOnline")
+"""As `/api/p2p/workers` and `/api/p2p/federation` do."""
+
+
+def _host_of(node_id: str, name: str) -> str:
+    """Return the host name inside an id, which LocalAI builds as `<host>-<name>`; the whole id where it is not so."""
+    host = node_id.removesuffix(f"-{name}") if name else node_id
+    return host or node_id
+
+
+def _node(entry: Any, kind: Kind, keys: Spelling, now: float) -> Node:
+    """Read one entry; TypeError where it cannot be used."""
+    if not isinstance(entry, dict):
+        raise TypeError
+    node_id, name = _text(entry, keys.id), _text(entry, keys.name)
+    if not node_id:
+        raise TypeError
+    last_seen = parse_timestamp(entry.get(keys.last_seen))
+    if last_seen is not None and not 0 <= last_seen <= now + PRESUMED_FUTURE_SECONDS:
+        last_seen = None
+    if keys.online is None or keys.online not in entry:
+        online = last_seen is not None and now - last_seen < ONLINE_WITHIN_SECONDS
+    elif isinstance(entry[keys.online], bool):
+        online = entry[keys.online]
+    else:
+        raise TypeError
+    return Node(
+        kind=kind,
+        id=label(node_id),
+        host=label(_host_of(node_id, name)),
+        name=label(name),
+        service_id=label(_text(entry, keys.service)),
+        tunnel_address=label(_text(entry, keys.tunnel)),
+        last_seen=last_seen,
+        online=online,
+    )
+
+
+def read_list(
+    value: Mapping[str, Any], key: str, kind: Kind, keys: Spelling, *, now: float, where: str, on_time: OnTime
+) -> NodeList:
+    """Read the list under `key`; null is an empty one, as Go writes a nil slice.
+
+    Args:
+        value: the object that has it.
+        key: under which.
+        kind: what its nodes are.
+        keys: how they are spelled.
+        now: LocalAI's Unix time in seconds.
+        where: the path that answered, for the error's text.
+        on_time: raises once the deadline has passed; called at each entry.
+
+    Raises:
+        PollError: `SHAPE`, there is no list.
+    """
+    if key not in value or not isinstance(value[key], list | None):
+        raise PollError(Reason.SHAPE, f"{where} has no list {key!r}")
+    nodes: dict[str, Node] = {}
+    invalid = duplicate = 0
+    for entry in value[key] or ():
+        on_time()
+        try:
+            node = _node(entry, kind, keys, now)
+        except TypeError:
+            invalid += 1
+            continue
+        first = nodes.setdefault(node.id, node)
+        if first is not node:
+            duplicate += 1
+            # The same node listed twice is as alive as its livelier entry says.
+            if (node.online, node.last_seen or 0.0) > (first.online, first.last_seen or 0.0):
+                nodes[node.id] = node
+    return NodeList(tuple(nodes.values()), invalid, duplicate)
