@@ -31,7 +31,7 @@ WIDTH = 1_400
 
 _COMMON = """
 release   v4.7.1
-federated garage-gateway
+federated cellar-gateway
 worker    tower-4090
 worker    tower-3060
 worker    proxmox-llm
@@ -49,8 +49,8 @@ at 6h10m  kill tower-3060
 """
 
 EVENING = {
-    "gateway:10040": f"host gateway\nfederated office-gateway\n{_COMMON}\nat 6h25m kill office-gateway",
-    "office:10040": f"host office-gateway\nfederated gateway\n{_COMMON}\nat 6h25m kill gateway",
+    "gateway:10040": f"host gateway\nfederated attic-gateway\n{_COMMON}\nat 6h25m kill attic-gateway",
+    "attic:10040": f"host attic-gateway\nfederated gateway\n{_COMMON}\nat 6h25m kill gateway",
 }
 """What happened, by the instance whose LocalAI saw it so: a host is lost, and then the network splits."""
 
