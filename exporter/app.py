@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from exporter.client import Client
 from exporter.clock import Clock
 from exporter.collector import P2PCollector
+from exporter.errors import UsageError
 from exporter.guard import OPEN, Guard
 from exporter.listen import bind, bind_all
 from exporter.localai import LocalAI
@@ -119,7 +120,11 @@ class Exporter:
             "serving",
             extra=fields(urls=" ".join(self.urls), metrics=settings.telemetry_path, localai=settings.target.url),
         )
-        self._loop.start()
+        try:
+            self._loop.start()
+        except RuntimeError:
+            self._close_servers()
+            raise UsageError("no thread is to be had: raise the limit of processes and threads") from None
 
     def _run(self) -> None:
         try:

@@ -1,8 +1,10 @@
 """The commands: what each is called with, what it does, and how it ends."""
 
 import argparse
+import gc
 import logging
 import os
+import re
 import resource
 import signal
 import sys
@@ -35,14 +37,38 @@ PROGRAM = "localai-p2p-exporter"
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+EXIT_TERMINATED = 128 + signal.SIGTERM
+"""As shells name the end by a signal."""
+
+
+def _print(text: bytes) -> None:
+    """Write to standard output, here, where a reader that has gone is expected, and not on Python's way out.
+
+    Raises:
+        BrokenPipeError: whoever read has gone.
+        UsageError: it cannot be written.
+    """
+    try:
+        sys.stdout.buffer.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        # What Python would write on its way out goes nowhere either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise UsageError(f"standard output cannot be written ({error.strerror})") from None
 
 
 def _serve(settings: Settings, _: argparse.Namespace) -> int:
     stop = _stop_on_signals()
-    # A core file would hold the API key.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    signal.signal(signal.SIGHUP, _say_what_is_read_again)
     return _run(settings, stop)
+
+
+def _say_what_is_read_again(_signal: int, _frame: FrameType | None) -> None:
+    # Many send it to have a configuration read again. This thread, the only one that a handler interrupts, waits.
+    _log.info("SIGHUP changes nothing: changed files of the API key and the web configuration are read anyway")
 
 
 def _run(settings: Settings, stop: threading.Event, announce: Callable[[Exporter], None] | None = None) -> int:
@@ -54,6 +80,8 @@ def _run(settings: Settings, stop: threading.Event, announce: Callable[[Exporter
         lives = exporter.wait(stop)
     finally:
         exporter.close()
+        # On its way out Python would look through all that is alive: seconds, where that is 100,000 nodes.
+        gc.freeze()
     if not lives:
         _log.error(
             "the poll loop or the server hangs or has died: ending, so that a supervisor starts the exporter anew"
@@ -76,6 +104,8 @@ def _stop_on_signals() -> threading.Event:
 
 
 def _once(settings: Settings, arguments: argparse.Namespace) -> int:
+    # By way of all that tidies up, and also as a process with the id 1, which ignores a signal that has no handler.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     clock, store = Clock.system(), Store()
     outcome = make_poller(settings.target, store, clock).poll()
     output = arguments.output
@@ -83,8 +113,7 @@ def _once(settings: Settings, arguments: argparse.Namespace) -> int:
     registry = make_registry(settings.target, store, clock, process=False, ages=output is None)
     body = render(registry).body
     if output is None:
-        sys.stdout.buffer.write(body)
-        sys.stdout.buffer.flush()
+        _print(body)
     else:
         write_atomically(Path(output), body)
     return EXIT_OK if outcome.failure is None else EXIT_FAILED
@@ -92,8 +121,8 @@ def _once(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _doctor(settings: Settings, arguments: argparse.Namespace) -> int:
     report = doctor.examine(settings.target, Clock.system())
-    sys.stdout.write(f"{report.as_json() if arguments.json else report.as_text()}\n")
-    sys.stdout.flush()  # here, where a reader that has gone is expected, and not on Python's way out
+    text = report.as_json() if arguments.json else report.as_text()
+    _print(f"{text}\n".encode(sys.stdout.encoding, "backslashreplace"))
     return report.severity
 
 
@@ -109,12 +138,12 @@ def _demo(settings: Settings, arguments: argparse.Namespace) -> int:
     with Simulator(scenario) as localai:
 
         def announce(exporter: Exporter) -> None:
-            sys.stdout.write(
+            text = (
                 f"A simulated LocalAI answers at  {localai.url}/api/p2p\n"
                 f"The exporter shows it at        {exporter.urls[0]}{settings.telemetry_path}\n"
                 "Ctrl-C ends both.\n"
             )
-            sys.stdout.flush()
+            _print(text.encode())
 
         watched = replace(settings.target, url=localai.url)
         return _run(replace(settings, target=watched), stop, announce)
@@ -128,7 +157,12 @@ def _script(path: str | None) -> str:
 
 
 def _healthcheck(settings: Settings, _: argparse.Namespace) -> int:
-    return EXIT_OK if healthcheck.is_healthy(settings.health_address or settings.listen_addresses[0]) else EXIT_FAILED
+    address = settings.health_address or settings.listen_addresses[0]
+    complaint = healthcheck.complaint(address)
+    if complaint:
+        sys.stderr.write(f"{PROGRAM}: {address} is not healthy: {complaint}\n")
+        return EXIT_FAILED
+    return EXIT_OK
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,15 +225,27 @@ COMMANDS = {
 }
 
 
+_FLAG = re.compile(r"--[a-z][a-z.-]*|-[a-z]")
+
+
 class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """End after `--help` or `--version`, once what they wrote has gone out."""
+        _print(b"")
+        super().exit(status, message)
 
     def parse_all(self, words: Sequence[str]) -> argparse.Namespace:
         """Parse every word; what is unknown is named without its value, which could be a key."""
-        parsed, unknown = self.parse_known_args(words)
+        try:
+            parsed, unknown = self.parse_known_args(words)
+        except argparse.ArgumentError as error:
+            # Its other text repeats the value.
+            wanted = "expected one argument"
+            said = wanted if error.message == wanted else "this flag takes no value"
+            raise UsageError(f"argument {error.argument_name}: {said}") from None
         if unknown:
-            flags = [word.partition("=")[0] for word in unknown if word.startswith("-")]
+            names = (word.partition("=")[0] for word in unknown)
+            flags = [name for name in names if _FLAG.fullmatch(name)]
             named = f"unknown: {', '.join(flags)}" if flags else "a word that belongs to no flag"
             raise UsageError(f"{named}. See --help; LocalAI's API key goes into --localai.api-key-file")
         return parsed
@@ -214,11 +260,19 @@ def _parser(name: str, command: _Command) -> _Parser:
         epilog="Each flag has the variable that stands behind it; the flag goes first where both are given.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
+        exit_on_error=False,
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     command.more(parser)
     add_flags(parser, command.flags)
     return parser
+
+
+def _leave_no_core() -> None:
+    # A core would hold the API key. One byte is too few for a file, and unlike 0 it also tells Linux (do_coredump in
+    # fs/coredump.c) not to hand the core to a program that core_pattern names.
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (1 if hard else 0, hard))
 
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
@@ -228,6 +282,7 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
         arguments: the command line without the program's name; the process' own by default.
         environ: the environment's variables; the process' own by default.
     """
+    _leave_no_core()
     words = list(sys.argv[1:] if arguments is None else arguments)
     environ = os.environ if environ is None else environ
     name = words.pop(0) if words and not words[0].startswith("-") else "serve"
@@ -252,8 +307,6 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
         sys.stderr.write(f"{PROGRAM}: {error}\n")
         return command.usage_exit
     except BrokenPipeError:
-        # Whoever read our output has gone. What Python would write on its way out goes nowhere either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED

@@ -13,6 +13,7 @@ import urllib3
 from requests.auth import AuthBase
 
 from exporter import __version__
+from exporter.echo import repeats
 from exporter.errors import PollError, Reason, UsageError
 from exporter.resolver import Resolver
 from exporter.settings import ApiKeyFile, Secret, Target
@@ -145,6 +146,9 @@ class Client:
                 received_at = self._monotonic()
                 _check_status(response.status_code)
                 body = self._body(response)
+                key = response.request.headers.get("Authorization", "").removeprefix("Bearer ")
+                if repeats(body, key, self._wire.remaining):
+                    raise PollError(Reason.SHAPE, "the answer repeats the API key")
         except requests.ConnectionError:
             raise
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError):

@@ -14,6 +14,7 @@ from exporter.clock import Clock
 from exporter.errors import PollError
 from exporter.localai import LocalAI
 from exporter.model import Snapshot, Source
+from exporter.plain import plain
 from exporter.settings import Target, concerns
 
 EXIT_UNKNOWN = 3
@@ -76,7 +77,8 @@ class Report:
             lines.append(f"{finding.severity.name:<9} {finding.check:<11} {finding.message}")
             if finding.advice:
                 lines.append(f"{'':<21} -> {finding.advice}")
-        return "\n".join(lines)
+        # Nodes and LocalAI chose some of the words. Monitoring systems read figures after a `|`.
+        return "\n".join(plain(line).replace("|", "\\u007c") for line in lines)
 
     def as_json(self) -> str:
         """Write the report for a script."""

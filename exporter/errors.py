@@ -32,7 +32,7 @@ REASONS: Mapping[Reason, str] = {
     Reason.HTTP_STATUS: "Any other status than 200.",
     Reason.TOO_LARGE: "The answer is larger than `--localai.max-response-bytes`.",
     Reason.NOT_JSON: "The answer is not JSON in UTF-8.",
-    Reason.SHAPE: "The answer is JSON, and not what any known LocalAI release says there.",
+    Reason.SHAPE: "The answer is JSON, and not what any known LocalAI release says there; or it repeats the API key.",
     Reason.INTERNAL: "None of the others: a bug of the exporter. Please report it.",
 }
 """What an operator is told of each reason."""

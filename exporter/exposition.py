@@ -2,6 +2,7 @@
 
 import gzip
 import re
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -16,6 +17,16 @@ _KNOWN = re.compile(
     r"(?:text/plain|application/openmetrics-text); version=(?:0\.0\.4|1\.0\.0); charset=utf-8(?:; escaping=[a-z0-9-]+)?"
 )
 
+_MEDIA = {
+    "application/openmetrics-text": "application/openmetrics-text;",
+    "text/plain": "text/plain;",
+    "text/*": "text/plain;",
+    "*/*": "text/plain;",
+}
+"""What may be asked for, and what it is answered with."""
+
+_WEIGHT = re.compile(r"q\s*=\s*([01](?:\.[0-9]*)?)", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -28,22 +39,35 @@ class Page:
 
 def render(registry: CollectorRegistry, accept: str = "", accept_encoding: str = "") -> Page:
     """Collect once and write it in the format that `Accept` prefers, compressed where `Accept-Encoding` has gzip."""
-    # Whoever asks for what nobody knows is answered in the text format, which everybody reads.
-    encoder, content_type = choose_encoder("")
-    with suppress(ValueError, IndexError, TypeError):  # a version= that is no version
-        asked_encoder, asked_type = choose_encoder(accept)
-        if _KNOWN.fullmatch(asked_type):
-            encoder, content_type = asked_encoder, asked_type
+    encoder, content_type = _choose(accept)
     body = encoder(registry)
     if accepts_gzip(accept_encoding):
         return Page(gzip.compress(body, _GZIP_LEVEL, mtime=0), content_type, "gzip")
     return Page(body, content_type)
 
 
+def _choose(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
+    """Return the encoder of the most preferred format that we have, and its `Content-Type` (RFC 9110, 12.5.1)."""
+    for media, wanted, _ in sorted(_weighted(accept), key=lambda part: -part[2]):
+        if media not in _MEDIA:
+            continue
+        with suppress(ValueError, IndexError, TypeError):  # a version= that is no version
+            encoder, content_type = choose_encoder(wanted)
+            if _KNOWN.fullmatch(content_type) and content_type.startswith(_MEDIA[media]):
+                return encoder, content_type
+    # Whoever asks for what nobody knows is answered in the text format, which everybody reads.
+    return choose_encoder("")
+
+
 def accepts_gzip(accept_encoding: str) -> bool:
     """Tell whether a client takes gzip: named, and not at weight 0 (RFC 9110, 12.5.3)."""
-    for part in accept_encoding.lower().split(","):
-        coding, _, parameters = part.partition(";")
-        if coding.strip() == "gzip":
-            return not re.fullmatch(r"\s*q\s*=\s*0(\.0*)?\s*", parameters)
-    return False
+    return any(coding == "gzip" for coding, _, _ in _weighted(accept_encoding))
+
+
+def _weighted(header: str) -> Iterator[tuple[str, str, float]]:
+    """Yield each part that is wanted: its name in lower case, all of it, and its weight (RFC 9110, 12.4.2)."""
+    for part in header.split(","):
+        name, *parameters = (text.strip() for text in part.split(";"))
+        weights = [float(match[1]) for text in parameters if (match := _WEIGHT.fullmatch(text))]
+        if weight := min(weights, default=1.0):
+            yield name.lower(), part, weight

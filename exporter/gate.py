@@ -32,8 +32,7 @@ class Gate:
     def authorize(self, path: str, headers: Mapping[str, str]) -> Response | None:
         """Return None where the credentials, or the path, let the request go on; else a 401 or a 503."""
         # Two headers arrive as one with a comma between, which is no credentials.
-        given = [headers["authorization"]] if "authorization" in headers else []
-        match self._config.authorize("GET", path, given):
+        match self._config.authorize(path, headers.get("authorization", "")):
             case Access.GRANTED:
                 return None
             case Access.REFUSED:

@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
+from exporter.plain import plain
+
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 _NAMES = {number: name for name, number in _LEVELS.items()} | {logging.CRITICAL: "error"}
-_BARE = re.compile(r"[^\s\"=\\\x00-\x1f\x7f-\x9f]+")
+_BARE = re.compile(r"[^\s\"=]+")
 
 
 def fields(**values: object) -> dict[str, Any]:
@@ -39,7 +41,7 @@ def _line(record: logging.LogRecord) -> Mapping[str, object]:
 def _logfmt(value: object) -> str:
     text = str(value).lower() if isinstance(value, bool) else str(value)
     # JSON's quoting: a line break or a terminal's escape sequence in a name cannot forge a second line.
-    return text if _BARE.fullmatch(text) else json.dumps(text)
+    return text if _BARE.fullmatch(text) and plain(text) == text else json.dumps(text)
 
 
 class LogfmtFormatter(logging.Formatter):

@@ -3,7 +3,7 @@
 import logging
 import ssl
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,22 +66,21 @@ class WebGuard:
     A file that changed for the worse is said in one log line, and the last good state stays.
 
     Args:
-        path: the file of `--web.config.file`; None is plain HTTP, open to all.
+        path: the file of `--web.config.file`.
         monotonic: a clock in seconds that never jumps.
-        basic_auth: who checks credentials.
 
     Raises:
         UsageError: the file, or one that it names, cannot be used.
     """
 
-    def __init__(self, path: Path | None, monotonic: Callable[[], float], basic_auth: BasicAuth | None = None) -> None:
+    def __init__(self, path: Path, monotonic: Callable[[], float]) -> None:
         self._path = path
         self._monotonic = monotonic
-        self._basic_auth = basic_auth or BasicAuth()
+        self._basic_auth = BasicAuth()
         self._looking = threading.Lock()
         self._looked_at = monotonic()
         self._trouble = ""
-        self._state = _State(WebConfig(), None, {}) if path is None else _State.load(path)
+        self._state = _State.load(path)
 
     def tls_context(self) -> ssl.SSLContext | None:
         """Return the context for the next connection; None is plain HTTP, and stays so until the program ends."""
@@ -92,18 +91,17 @@ class WebGuard:
         tls = self._fresh().config.tls
         return tls is None or admits(tls, connection.getpeercert())
 
-    def authorize(self, method: str, path: str, authorizations: Sequence[str]) -> Access:
-        """Decide on a request.
+    def authorize(self, path: str, authorization: str) -> Access:
+        """Decide on a request that reads.
 
         Args:
-            method: `GET`.
             path: without a query.
-            authorizations: the values of all its `Authorization` headers, as they were sent.
+            authorization: its header of that name, as it was sent; empty where it has none.
         """
         users = self._fresh().config.users
-        if not users or (method in ("GET", "HEAD") and path in HEALTH_PATHS):
+        if not users or path in HEALTH_PATHS:
             return Access.GRANTED
-        return self._basic_auth.access(users, authorizations)
+        return self._basic_auth.access(users, authorization)
 
     def response_headers(self) -> Mapping[str, str]:
         """Return what every response carries; a name that it has already is replaced."""
@@ -112,19 +110,19 @@ class WebGuard:
     def _fresh(self) -> _State:
         now = self._monotonic()
         # While one thread looks, the others go on with what is known.
-        if self._path is not None and now - self._looked_at >= CHECK_SECONDS and self._looking.acquire(blocking=False):
+        if now - self._looked_at >= CHECK_SECONDS and self._looking.acquire(blocking=False):
             try:
                 self._looked_at = now
                 if self._trouble or self._state.is_outdated():
-                    self._reload(self._path)
+                    self._reload()
             finally:
                 self._looking.release()
         return self._state
 
-    def _reload(self, path: Path) -> None:
+    def _reload(self) -> None:
         try:
-            state = _State.load(path)
-            self._check_kept(path, state)
+            state = _State.load(self._path)
+            self._check_kept(state)
         except UsageError as error:
             if str(error) != self._trouble:
                 _log.error("the new web configuration is not used", extra=fields(reason=str(error)))
@@ -134,17 +132,16 @@ class WebGuard:
         self._trouble = ""
         _log.info("the web configuration was read again")
 
-    def _check_kept(self, path: Path, state: _State) -> None:
+    def _check_kept(self, state: _State) -> None:
         """Refuse what would open the server, as a file does that was written to its half.
 
         Raises:
             UsageError: a protection is gone, or TLS came to what serves plain HTTP.
         """
         before, after = self._state.protections(), state.protections()
+        place = f"--web.config.file: {self._path}"
         for name, is_there in before.items():
             if is_there and not after[name]:
-                raise UsageError(
-                    f"--web.config.file: {path}: {name} protects less than before: if it should, restart the exporter"
-                )
+                raise UsageError(f"{place}: {name} protects less than before: if it should, restart the exporter")
         if after["tls_server_config"] and not before["tls_server_config"]:
-            raise UsageError(f"--web.config.file: {path}: tls_server_config is new: to serve TLS, restart the exporter")
+            raise UsageError(f"{place}: tls_server_config is new: to serve TLS, restart the exporter")

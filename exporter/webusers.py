@@ -5,7 +5,7 @@ import hmac
 import re
 import secrets
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from enum import Enum, auto
 
 import bcrypt
@@ -16,7 +16,7 @@ CHALLENGE = 'Basic realm="localai-p2p-exporter", charset="UTF-8"'
 """The `WWW-Authenticate` of a 401."""
 
 UNDER_WAY = 2
-"""How many different credentials are checked or wait for it: a flood of wrong ones must not hold all the threads."""
+"""How many requests have their password checked or wait for it: more must not hold all the server's threads."""
 
 WAIT_SECONDS = 5.0
 """How long a request waits for its turn: half of what it has in all."""
@@ -44,7 +44,7 @@ class BasicAuth:
 
     Args:
         check: whether a password belongs to a hash; slow.
-        under_way: how many different credentials are checked or wait for it.
+        under_way: how many requests have their password checked or wait for it.
         wait_seconds: how long a request waits for its turn.
     """
 
@@ -58,21 +58,21 @@ class BasicAuth:
         self._most_under_way = under_way
         self._wait_seconds = wait_seconds
         self._entry = threading.Lock()
-        self._under_way: dict[bytes, int] = {}
+        self._under_way = 0
         self._turn = threading.Lock()
         self._digest_key = secrets.token_bytes(32)
         # Apart, so that no flood of wrong passwords drives out a right one. Changed by whose turn it is alone.
         self._right: dict[bytes, None] = {}
         self._wrong: dict[bytes, None] = {}
 
-    def access(self, users: Mapping[str, Secret], authorizations: Sequence[str]) -> Access:
+    def access(self, users: Mapping[str, Secret], authorization: str) -> Access:
         """Decide on a request.
 
         Args:
             users: from name to bcrypt hash.
-            authorizations: the values of all its `Authorization` headers.
+            authorization: its header of that name; empty where it has none.
         """
-        credentials = _credentials(authorizations)
+        credentials = _credentials(authorization)
         if credentials is None:
             return Access.REFUSED
         name, password = credentials
@@ -82,16 +82,14 @@ class BasicAuth:
         if (remembered := self._remembered(digest)) is not None:
             return remembered
         with self._entry:
-            if digest not in self._under_way and len(self._under_way) >= self._most_under_way:
+            if self._under_way >= self._most_under_way:
                 return Access.BUSY
-            self._under_way[digest] = self._under_way.get(digest, 0) + 1
+            self._under_way += 1
         try:
             return self._decide(digest, password, hashed, is_known=known is not None)
         finally:
             with self._entry:
-                self._under_way[digest] -= 1
-                if not self._under_way[digest]:
-                    del self._under_way[digest]
+                self._under_way -= 1
 
     def _decide(self, digest: bytes, password: bytes, hashed: bytes, *, is_known: bool) -> Access:
         if not self._turn.acquire(timeout=self._wait_seconds):
@@ -138,11 +136,9 @@ def _remember(results: dict[bytes, None], digest: bytes) -> None:
     results[digest] = None
 
 
-def _credentials(authorizations: Sequence[str]) -> tuple[bytes, bytes] | None:
+def _credentials(authorization: str) -> tuple[bytes, bytes] | None:
     """Return name and password; None where none can be right."""
-    if len(authorizations) != 1:
-        return None
-    match = re.fullmatch(r"basic +([A-Za-z0-9+/]+=*) *", authorizations[0], re.ASCII | re.IGNORECASE)
+    match = re.fullmatch(r"basic +([A-Za-z0-9+/]+=*) *", authorization, re.ASCII | re.IGNORECASE)
     if not match:
         return None
     try:

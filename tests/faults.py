@@ -65,6 +65,7 @@ ROWS: Mapping[str, str] = {
     "bad-element": "one bad element in a good list is dropped and counted; the rest lives",
     "duplicate-ids": "one series, and the others counted",
     "id-in-two-roles": "one series in each role",
+    "key-echoed": "the API key in what would be a label, raw, escaped, or in base64: shape, and nothing of it is used",
     # Last seen: the node lives; the right value, or never seen
     "last-seen-empty": "never seen",
     "last-seen-integer": "and whatever else is no text: never seen",

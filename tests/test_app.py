@@ -70,6 +70,24 @@ def test_an_address_that_is_taken_closes_the_others(settings: Settings) -> None:
         exporter.close()
 
 
+def test_no_thread_for_the_loop_is_said_and_closes_the_servers(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = servers()
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "poller":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(UsageError) as caught:
+        Exporter(settings, Clock.system())
+    assert str(caught.value) == "no thread is to be had: raise the limit of processes and threads"
+    assert servers() == before
+
+
 @pytest.fixture
 def probed(settings: Settings) -> Iterator[tuple[Exporter, str]]:
     """An exporter with a health address, and its URL."""

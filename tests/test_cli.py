@@ -22,6 +22,7 @@ from support.processes import (
     nobody,
     recorded,
     replaying,
+    response,
     run,
     serving,
     silence,
@@ -120,6 +121,18 @@ def test_help(arguments: tuple[str, ...]) -> None:
             id="key-as-file",
         ),
         pytest.param(("--log.level",), {}, 2, "argument --log.level: expected one argument", id="no-value"),
+        pytest.param(
+            (f"--localai.tls-insecure={CANARY}",),
+            {},
+            2,
+            "argument --localai.tls-insecure: this flag takes no value",
+            id="value-of-a-switch",
+        ),
+        pytest.param(
+            ("doctor", f"--json={CANARY}"), {}, 3, "argument --json: this flag takes no value", id="value-of-json"
+        ),
+        pytest.param(("--localai.api-key", f"-{CANARY}"), {}, 2, f"unknown: --localai.api-key. {SEE_HELP}", id="dash"),
+        pytest.param((f"-{CANARY}",), {}, 2, f"a word that belongs to no flag. {SEE_HELP}", id="word-with-a-dash"),
         pytest.param(
             ("--log.level=loud",), {}, 2, "--log.level: 'loud' is none of debug, info, warn, error", id="value"
         ),
@@ -251,6 +264,29 @@ def test_a_reader_that_has_gone_is_no_traceback(cluster_url: str, name: str) -> 
     assert (done.returncode, done.stderr) == (1, "")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(("once",), 2), (("doctor",), 3), (("doctor", "--json"), 3), (("--help",), 2), (("doctor", "--version"), 3)],
+    ids=["once", "doctor", "json", "help", "version"],
+)
+def test_output_that_cannot_be_written_is_said_in_a_line(
+    cluster_url: str, arguments: tuple[str, ...], code: int
+) -> None:
+    with Path("/dev/full").open("wb") as out:
+        done = run(*arguments, variables={"LOCALAI_URL": cluster_url, "P2P_EXPORTER_LOG_LEVEL": "error"}, stdout=out)
+    said = "localai-p2p-exporter: standard output cannot be written (No space left on device)\n"
+    assert (done.returncode, done.stderr) == (code, said)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_knows_few_characters_is_shown_the_others_escaped(encoding: str) -> None:
+    answers = recorded("v3.6.0/cluster") | {"/version": response('{"version": "v3.6.0 世界"}')}
+    with replaying(answers) as peer:
+        done = run("doctor", variables={"LOCALAI_URL": peer.url, "PYTHONIOENCODING": encoding})
+    assert (done.returncode, done.stderr) == (1, "")
+    assert r"LocalAI v3.6.0 \u4e16\u754c, API" in done.stdout
+
+
 def test_the_first_line_is_enough_for_a_reader(cluster_url: str) -> None:
     line = " ".join([*command("once"), "--log.level error | head -n 1"])
     done = subprocess.run(
@@ -265,8 +301,11 @@ def test_the_first_line_is_enough_for_a_reader(cluster_url: str) -> None:
     assert re.fullmatch(r"# HELP localai_p2p_\w+ .+\n", done.stdout)
 
 
-@pytest.mark.parametrize("name", ["once", "doctor"])
-def test_ctrl_c_ends_a_poll_that_hangs_without_a_traceback(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "number", "code"),
+    [("once", signal.SIGINT, 130), ("doctor", signal.SIGINT, 130), ("once", signal.SIGTERM, 143)],
+)
+def test_a_signal_ends_a_poll_that_hangs_without_a_traceback(name: str, number: signal.Signals, code: int) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as localai,
         subprocess.Popen(
@@ -280,9 +319,9 @@ def test_ctrl_c_ends_a_poll_that_hangs_without_a_traceback(name: str) -> None:
         connection, _ = localai.accept()
         with connection:
             assert connection.recv(65_536).startswith(b"GET ")
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             out, err = process.communicate(timeout=PATIENCE_SECONDS)
-    assert (process.returncode, out, err) == (130, b"", b"")
+    assert (process.returncode, out, err) == (code, b"", b"")
 
 
 # serve
@@ -383,6 +422,17 @@ if subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returnco
             assert ids
             assert ids[1].split()[-1] == "1"
             assert "msg=stopped" in stopped(served, pid=int(child))
+
+
+def test_a_signal_to_reload_is_answered_in_the_log_and_ends_nothing(cluster_url: str) -> None:
+    with serving("--localai.url", cluster_url) as served:
+        served.log_until("LocalAI answers")
+        os.kill(served.process.pid, signal.SIGHUP)
+        line = served.log_until("SIGHUP")
+        assert " level=info " in line
+        assert "the web configuration are read anyway" in line
+        assert get(f"{served.url}/-/healthy")[0] == 200
+        stopped(served)
 
 
 def test_a_second_signal_changes_nothing(cluster_url: str) -> None:

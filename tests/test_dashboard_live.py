@@ -153,7 +153,8 @@ def test_what_can_be_chosen_is_what_there_is(live: Scene, now: float) -> None:
 def shown_and_true(dashboard: Dashboard, live: Scene, now: float, title: str) -> tuple[object, object]:
     shown = Asking(dashboard, live.servers["ruled"], window(now), {}).panel(dashboard.panel(title))
     point = now // STEP_SECONDS * STEP_SECONDS
-    return NUMBERS[title](shown, Facts(live.truth.nodes(now)), Facts(live.truth.nodes(point)))
+    minute = [live.truth.nodes(point - ago) for ago in range(1, 61)]
+    return NUMBERS[title](shown, Facts(live.truth.nodes(now)), Facts(live.truth.nodes(point), minute))
 
 
 @pytest.mark.parametrize("title", NUMBERS)
@@ -315,6 +316,7 @@ def test_a_broken_name_is_noticed(live: Scene, now: float, old: str, new: str, c
             "sum by (cluster, role, backend) (sum by (cluster, role, backend, instance) (localai_p2p_nodes_hidden{",
         ),
         ("Oldest living heartbeat", "max(min by", "min(min by"),
+        ("Age of heartbeats", "max_over_time(localai_p2p_node_last", "min_over_time(localai_p2p_node_last"),
     ],
 )
 def test_a_wrong_number_is_noticed(live: Scene, now: float, title: str, old: str, new: str) -> None:

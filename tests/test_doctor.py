@@ -205,6 +205,13 @@ def test_nodes_whose_clock_runs_ahead() -> None:
     assert report.severity == WARNING
 
 
+def listing(body: Mapping[str, object]) -> dict[str, bytes]:
+    """Return the answers of a LocalAI of generation 1 that lists these nodes, at the time of its capture."""
+    answers = recorded("v3.6.0/cluster")
+    date = answers["/api/p2p"].partition(b"\r\n")[2].partition(b"Content-Type")[0].decode()
+    return answers | {"/api/p2p": response(json.dumps(body), headers=date)}
+
+
 @pytest.mark.parametrize(("count", "more"), [(5, ""), (6, " and 1 more"), (7, " and 2 more")])
 def test_of_many_fast_nodes_five_are_named(count: int, more: str) -> None:
     fast = [
@@ -217,9 +224,7 @@ def test_of_many_fast_nodes_five_are_named(count: int, more: str) -> None:
         }
         for number in range(count)
     ]
-    answers = recorded("v3.6.0/cluster")
-    head = answers["/api/p2p"].partition(b"\r\n")[2].partition(b"Content-Type")[0].decode()
-    answers["/api/p2p"] = response(json.dumps({"nodes": fast, "federated_nodes": None}), headers=head)
+    answers = listing({"nodes": fast, "federated_nodes": None})
     message = f"nodes whose clock runs ahead of LocalAI's: host-0, host-1, host-2, host-3, host-4{more}"
     assert only(examined(answers), "clock", WARNING).message == message
 
@@ -577,6 +582,22 @@ def test_the_text_puts_the_worst_finding_first() -> None:
         "CRITICAL  key         wrong\n"
         "                      -> Right it."
     )
+
+
+def test_what_strangers_chose_cannot_forge_a_line_or_command_a_terminal() -> None:
+    forged = "gpu\x1b[2J\nOK        key         accepted \u202eevil\u200b|load=1"
+    node = {"ID": f"{forged}-n", "Name": "n", "LastSeen": "2026-12-30T00:00:00Z"}
+    body = {"nodes": [node], "federated_nodes": [], forged: {"nodes": []}}
+    version = {"version": f"v3.6.0{forged}"}
+    report = examined(listing(body) | {"/version": response(json.dumps(version))})
+    text = report.as_text()
+    assert all(line.isprintable() and "|" not in line for line in text.split("\n"))
+    assert len(text.split("\n")) == 3 + sum(1 + bool(finding.advice) for finding in report.findings)
+    shown = r"gpu\u001b[2J\nOK        key         accepted \u202eevil\u200b\u007cload=1"
+    assert f"clock runs ahead of LocalAI's: {shown}\n" in text
+    assert f"it also lists {shown}, " in text
+    assert f"LocalAI v3.6.0{shown}," in text
+    assert report.as_json().isascii()
 
 
 def test_the_json_says_what_the_text_says() -> None:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.exposition import generate_latest as encode_text
 from prometheus_client.openmetrics.exposition import generate_latest as encode_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -60,6 +61,38 @@ def test_openmetrics(registry: CollectorRegistry, accept: str) -> None:
     assert shown == expected
     assert {name for name, _, _ in shown} == {"nodes", "polls", "duration_seconds"}
     assert page.body.endswith(b"# EOF\n")
+
+
+OM, PLAIN = "application/openmetrics-text;version=1.0.0", "text/plain;version=0.0.4"
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        (f"{OM};q=0,{PLAIN};q=1", TEXT),
+        (f"{OM};q=0", TEXT),
+        (f"{OM};q=0.000,*/*", TEXT),
+        (f"{OM} ; Q = 0.,*/*", TEXT),
+        (f"{OM};q=0.2,{PLAIN};q=0.8", TEXT),
+        (f"{PLAIN};q=0.8,{OM};q=0.2", TEXT),
+        (f"*/*,{OM};q=0.9", TEXT),
+        (f"text/*;q=0.9,{OM};q=0.8", TEXT),
+        (f"application/openmetrics-text;version=0.0.1,{PLAIN};q=0.5,*/*;q=0.1", TEXT),
+        (f"{PLAIN};q=0.2,{OM};q=0.8", OPENMETRICS),
+        (f"{PLAIN};q=0,{OM};q=0.001", OPENMETRICS),
+        (f"text/html,{OM};q=0.1", OPENMETRICS),
+        (f"application/openmetrics-text;version=9,{OM};q=0.5,{PLAIN};q=0.4", OPENMETRICS),
+        (f"{OM},application/openmetrics-text;version=0.0.1;q=0.75,{PLAIN};q=0.5,*/*;q=0.1", OPENMETRICS),
+        (f"Application/OpenMetrics-Text;version=1.0.0;q=0,{OM};q=1", OPENMETRICS),
+    ],
+)
+def test_weights_decide(registry: CollectorRegistry, accept: str, content_type: str) -> None:
+    assert render(registry, accept).content_type.partition("; escaping")[0] == content_type
+
+
+@pytest.mark.parametrize("accept", [PROMETHEUS_2, PROMETHEUS_3])
+def test_prometheus_gets_what_the_library_gives_it(registry: CollectorRegistry, accept: str) -> None:
+    assert render(registry, accept).content_type == choose_encoder(accept)[1]
 
 
 @pytest.mark.parametrize(

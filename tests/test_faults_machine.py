@@ -5,6 +5,7 @@ import resource
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from support.clocks import FakeClock
 from support.exposition import Exposition
 from support.hostile import AGES, Hostile
 from support.localai import FakeClient, entry, generation_3
-from support.processes import command, environment, recorded, replaying, serving
+from support.processes import command, environment, recorded, replaying, response, serving
 from support.watching import Shifted, Watch, watching
 
 from exporter import decode
@@ -188,6 +189,20 @@ class TestMasses:
             tracemalloc.stop()
         assert len(found.nodes) == 20_000
         assert peak < 5 * len(body)
+
+    @pytest.mark.heavy
+    @pytest.mark.fault("nodes-100000")
+    def test_a_hundred_thousand_nodes_do_not_hold_the_end_up(self) -> None:
+        answers = generation_3([entry(f"gpu-{number:06d}-x") for number in range(100_000)], [], [])
+        sent = {path: response(json.dumps(value)) for path, value in answers.items()}
+        flags = ("--poll.interval", "1m", "--poll.timeout", "1m", "--localai.max-response-bytes", "64MiB")
+        with replaying(sent) as localai, serving("--localai.url", localai.url, *flags, lifetime=90) as served:
+            served.log_until("LocalAI answers")
+            began = time.monotonic()
+            served.process.terminate()
+            assert "msg=stopped" in served.finish()
+            assert served.process.returncode == 0
+            assert time.monotonic() - began < 1
 
     @pytest.mark.heavy
     @pytest.mark.fault("nodes-100000", "changing-ids")

@@ -89,15 +89,28 @@ def test_tls_users_and_headers(start: Start) -> None:
     assert PASSWORD not in served.finish()
 
 
+@pytest.mark.parametrize("version", ["TLS12", "TLS13"])
 def test_a_client_without_a_certificate_gets_no_page_and_a_probe_its_own_address(
-    start: Start, keys: Keys, tmp_path: Path
+    version: str, start: Start, keys: Keys, tmp_path: Path
 ) -> None:
-    mutual = {"client_auth_type": "RequireAndVerifyClientCert", "client_ca_file": "ca.pem"}
+    mutual = {
+        "client_auth_type": "RequireAndVerifyClientCert",
+        "client_ca_file": "ca.pem",
+        "min_version": version,
+        "max_version": version,
+    }
     served = start({"tls_server_config": TLS["tls_server_config"] | mutual}, "--web.health-address", "127.0.0.1:0")
     client = make_leaf(tmp_path, "client", keys.ca, "DNS:prometheus.test")
     assert ask(served, "/metrics", client=client).status == 200
     with pytest.raises((ssl.SSLError, ConnectionError)):
         ask(served, "/metrics")
+    address = served.url.partition("://")[2]
+    probed = run("healthcheck", "--web.listen-address", address)
+    assert probed.returncode == 1
+    assert probed.stderr == (
+        f"localai-p2p-exporter: {address} is not healthy: "
+        "it ends the TLS connection, as where a client certificate is wanted: use --web.health-address\n"
+    )
 
 
 @pytest.mark.parametrize(("name", "admitted"), [("prometheus.test", True), ("mallory.test", False)])

@@ -1,14 +1,14 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from support.processes import nobody, response, run, serving
 from support.web import serving as serving_table
 
 from exporter import healthcheck
-from exporter.healthcheck import is_healthy
+from exporter.healthcheck import complaint
 from exporter.settings import ListenAddress
 from exporter.web import health_routes
 
@@ -27,14 +27,14 @@ def port_of(url: str) -> int:
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "", "localhost"])  # noqa: S104 - what an operator may write
 def test_says_what_the_exporter_says_of_itself(host: str, healthy: bool) -> None:
     with web(lambda: healthy, host) as port:
-        assert is_healthy(ListenAddress(host, port)) is healthy
+        assert complaint(ListenAddress(host, port)) == ("" if healthy else "it answers with status 503")
 
 
 @pytest.mark.ipv6
 @pytest.mark.parametrize("host", ["::1", "::"])
 def test_reaches_an_exporter_on_ipv6(host: str) -> None:
     with web(lambda: True, host) as port:
-        assert is_healthy(ListenAddress(host, port))
+        assert complaint(ListenAddress(host, port)) == ""
 
 
 def test_a_check_that_breaks_is_no_health() -> None:
@@ -42,38 +42,48 @@ def test_a_check_that_breaks_is_no_health() -> None:
         raise RuntimeError
 
     with web(broken) as port:
-        assert not is_healthy(ListenAddress("127.0.0.1", port))
+        assert complaint(ListenAddress("127.0.0.1", port)) == "it answers with status 500"
 
 
 def test_nothing_there_is_no_health() -> None:
     with nobody() as url:
-        assert not is_healthy(ListenAddress("127.0.0.1", port_of(url)))
+        assert complaint(ListenAddress("127.0.0.1", port_of(url))) == "no connection (ECONNREFUSED)"
 
 
 def test_a_host_without_an_address_is_no_health() -> None:
-    assert not is_healthy(ListenAddress("no-such-host.invalid", 10_040))
+    assert complaint(ListenAddress("no-such-host.invalid", 10_040)) == "no connection (no such host)"
 
 
-@pytest.mark.parametrize("answer", [b"", b"hello\r\n\r\n", response("x", "404 Not Found"), response("", "204 None")])
-def test_another_program_there_is_no_health(answer: bytes) -> None:
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"", "it speaks neither HTTP nor TLS"),
+        (b"hello\r\n\r\n", "it speaks neither HTTP nor TLS"),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200, "what answers does not keep to HTTP"),
+        (response("x", "404 Not Found"), "it answers with status 404"),
+        (response("", "204 None"), "it answers with status 204"),
+    ],
+)
+def test_another_program_there_is_no_health(answer: bytes, words: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
-        def answer_once() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.recv(65_536)
-                connection.sendall(answer)
+        def answer_all() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        connection.recv(65_536)
+                        connection.sendall(answer)
 
-        thread = threading.Thread(target=answer_once)
-        thread.start()
-        assert not is_healthy(ListenAddress("127.0.0.1", listener.getsockname()[1]))
-        thread.join()
+        threading.Thread(target=answer_all, daemon=True).start()
+        assert complaint(ListenAddress("127.0.0.1", listener.getsockname()[1])) == words
+        listener.shutdown(socket.SHUT_RDWR)
 
 
 def test_an_exporter_that_hangs_is_no_health(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(healthcheck, "_TIMEOUT_SECONDS", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        assert not is_healthy(ListenAddress("127.0.0.1", listener.getsockname()[1]))
+        assert complaint(ListenAddress("127.0.0.1", listener.getsockname()[1])) == "no answer within 0.05 s"
 
 
 def test_the_command_ends_with_0_or_1() -> None:
@@ -84,7 +94,8 @@ def test_the_command_ends_with_0_or_1() -> None:
         found = run("healthcheck", variables={"P2P_EXPORTER_WEB_LISTEN_ADDRESS": address})
         assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
     found = run("healthcheck", "--web.listen-address", address)
-    assert (found.returncode, found.stdout, found.stderr) == (1, "", "")
+    said = f"localai-p2p-exporter: {address} is not healthy: no connection (ECONNREFUSED)\n"
+    assert (found.returncode, found.stdout, found.stderr) == (1, "", said)
 
 
 def test_the_command_asks_the_health_address_where_there_is_one() -> None:

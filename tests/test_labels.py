@@ -25,6 +25,10 @@ def digits(text: str) -> str:
         'quote " and \\ backslash',
         "Grüße, 世界 🦙",
         "~",
+        "a\N{REPLACEMENT CHARACTER}b",
+        "gpu~0123456789abcdef",
+        "x" * 112 + "~0123456789abcde",
+        "x" * 111 + "~0123456789ABCDEF",
         "x" * 128,
         "🦙" * 128,
     ],
@@ -71,6 +75,26 @@ def test_texts_that_would_look_alike_stay_apart(one: str, other: str) -> None:
     assert label(one) != label(other)
 
 
+@pytest.mark.parametrize("text", ["a" * 200, "a\0b", "\0" * 300, "a\ud800"], ids=ascii)
+@pytest.mark.fault("text-long", "text-nul", "text-surrogate")
+def test_the_label_of_one_text_is_not_to_be_had_by_another(text: str) -> None:
+    taken = label(text)
+    again = label(taken)
+    assert len({taken, again, label(again)}) == 3
+    assert again == f"{taken[:111]}~{digits(taken)}"
+
+
+CUTTABLE = st.sampled_from(["a" * 128, "a" * 129, "b" * 200, "a\0", "a\ud800", "a\N{REPLACEMENT CHARACTER}", "a"])
+FORGED = (
+    CUTTABLE.map(label) | CUTTABLE.map(label).map(label) | CUTTABLE.map(lambda text: f"{text[:111]}~{digits(text)}")
+)
+
+
+@given(st.lists(ANY_TEXT | CUTTABLE | FORGED, unique=True))
+def test_no_two_texts_have_one_label(texts: list[str]) -> None:
+    assert len({label(text) for text in texts}) == len(texts)
+
+
 @given(ANY_TEXT)
 @example("x" * 111 + "\ud800" * 100)
 @example("\r")
@@ -79,7 +103,6 @@ def test_every_label_is_bounded_and_survives_the_text_format(text: str) -> None:
     value = label(text)
     value.encode("utf-8")
     assert len(value) <= LABEL_CHARACTERS
-    assert label(value) == value
     registry = CollectorRegistry()
     Gauge("a_gauge", "Help.", ["name"], registry=registry).labels(value).set(1)
     exposition = generate_latest(registry).decode()

@@ -57,7 +57,7 @@ def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.fault("output-disk-full")
-@pytest.mark.parametrize("step", ["fsync", "chmod", "replace"])
+@pytest.mark.parametrize("step", ["fsync", "fchmod", "replace"])
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     path = tmp_path / "p2p.prom"
     path.write_bytes(b"old\n")
@@ -69,6 +69,43 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
     )
     assert path.read_bytes() == b"old\n"
     assert names(tmp_path) == ["p2p.prom"]
+
+
+def test_a_draft_follows_no_planted_link_and_has_a_name_of_its_own_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious\n")
+    drafts: list[str] = []
+
+    def noted(_: int) -> None:
+        drafts.extend(set(names(tmp_path)) - {"victim", *drafts})
+        raise NO_SPACE
+
+    monkeypatch.setattr(os, "fsync", noted)
+    for _ in range(2):
+        with pytest.raises(UsageError):
+            write_atomically(tmp_path / "p2p.prom", b"new\n")
+        # What a run would meet that used the same name again.
+        (tmp_path / drafts[-1]).symlink_to(victim)
+    monkeypatch.undo()
+    write_atomically(tmp_path / "p2p.prom", b"new\n")
+    assert victim.read_bytes() == b"precious\n"
+    assert len(set(drafts)) == 2
+    assert (tmp_path / "p2p.prom").read_bytes() == b"new\n"
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
+def test_an_end_by_a_signal_leaves_no_draft(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: type[BaseException]
+) -> None:
+    def signalled(_: int) -> None:
+        raise end
+
+    monkeypatch.setattr(os, "fsync", signalled)
+    with pytest.raises(end):
+        write_atomically(tmp_path / "p2p.prom", b"new\n")
+    assert names(tmp_path) == []
 
 
 def test_a_folder_that_is_missing_is_an_error(tmp_path: Path) -> None:
@@ -94,9 +131,7 @@ def test_a_read_only_file_system_is_an_error(tmp_path: Path, monkeypatch: pytest
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    # There even the removal of a draft that was never made is refused for this reason and not for its absence.
-    monkeypatch.setattr(Path, "open", refuse)
-    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(UsageError, match=r"cannot be written \(Read-only file system\)"):
         write_atomically(path, b"new\n")
     monkeypatch.undo()

@@ -221,12 +221,6 @@ def test_a_good_configuration_means_this(folder: Path, name: str) -> None:
         assert server_prefers is config.tls.prefer_server_ciphers
 
 
-def test_without_a_file_everything_is_open() -> None:
-    guard = WebGuard(None, lambda: 0.0)
-    assert guard.tls_context() is None
-    assert guard.response_headers() == {}
-
-
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     path = tmp_path / "web.yml"
     with pytest.raises(UsageError) as caught:

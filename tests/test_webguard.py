@@ -60,7 +60,7 @@ class Served:
         shutil.copy(certificate.key_file, self.folder / "server.key")
 
     def lets_in(self, name: str) -> bool:
-        return self.guard.authorize("GET", "/metrics", [basic(f"{name}:{name}")]) is Access.GRANTED
+        return self.guard.authorize("/metrics", basic(f"{name}:{name}")) is Access.GRANTED
 
 
 @pytest.fixture
@@ -247,7 +247,7 @@ def test_a_file_that_is_written_bit_by_bit_never_opens_the_server(folder: Path) 
         served.write(whole[:length])
         served.clock.advance(1)
         assert served.guard.tls_context() is not None
-        assert served.guard.authorize("GET", "/metrics", []) is Access.REFUSED
+        assert served.guard.authorize("/metrics", "") is Access.REFUSED
 
 
 def test_tls_does_not_come_while_it_runs(folder: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -9,8 +9,10 @@ PASSWORD = "canary+of/the=web-password-3e0d"  # noqa: S105
 NETRC = "canary-of-the-netrc-51aa"
 PROXY = "canary-of-the-proxy-90bd"
 URL = "canary-of-the-url-c4f2"
+BODY = "canary/of+the=answer-5d8b"
+"""Nobody's secret, but what an answer says and no error may quote."""
 
-CANARIES = {"key": KEY, "token": TOKEN, "password": PASSWORD, "netrc": NETRC, "proxy": PROXY, "url": URL}
+CANARIES = {"key": KEY, "token": TOKEN, "password": PASSWORD, "netrc": NETRC, "proxy": PROXY, "url": URL, "body": BODY}
 
 
 def spellings(secret: str) -> set[str]:

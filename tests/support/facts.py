@@ -1,11 +1,14 @@
 """The numbers that the dashboard owes to what is true at one moment, every node counted once."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.model import Kind
 from support.scene import EXPECTED, SCRIPTS, Node, Sight
+
+UNHEARD_SECONDS = 23.0
+"""A story polls every 15 s, and its scrape comes 8 s later: so long it may not have heard of a heartbeat."""
 
 Row = tuple[str, str, str, str]
 """Role, backend, host and id of a node, as labels have them."""
@@ -17,9 +20,11 @@ class Facts:
 
     Attributes:
         nodes: how each instance that knows a node sees it.
+        before: the same, at moments before this one.
     """
 
     nodes: Mapping[Node, Mapping[str, Sight]]
+    before: Sequence[Mapping[Node, Mapping[str, Sight]]] = ()
 
     def online(self, role: str) -> int:
         """Return how many nodes of a role some LocalAI calls online."""
@@ -102,6 +107,20 @@ class Facts:
         Two ages: of a heartbeat that has just come an exporter may not have heard yet.
         """
         return {row: _ages(seen) for row, seen in self._shown()}
+
+    def greatest_ages(self) -> dict[Row, tuple[float, float]]:
+        """Return between which ages the greatest one since `before` is, to the LocalAI that hears the node best."""
+        return {
+            (kind.role, kind.backend, host, name): (
+                min(min(sight.age, sight.age_before) for sight in seen.values()),
+                min(max(self._ages_to(instance, (kind, host, name))) for instance in seen) + UNHEARD_SECONDS,
+            )
+            for (kind, host, name), seen in self.nodes.items()
+            if any(sight.shown for sight in seen.values())
+        }
+
+    def _ages_to(self, instance: str, node: Node) -> Iterator[float]:
+        return (seen[node][instance].age for seen in (self.nodes, *self.before) if instance in seen.get(node, ()))
 
     def listed_by(self) -> dict[Row, int]:
         """Return how many instances have series of each node."""

@@ -1,8 +1,10 @@
 """A LocalAI that answers well, but for one endpoint that does one of the faults below.
 
-Wherever it can it says the API key back: an echo must not bring it to light.
+Wherever it can it says the API key back, or, where that alone would be refused, another canary: nothing of an answer
+must come to light.
 """
 
+import base64
 import copy
 import gzip
 import itertools
@@ -39,8 +41,8 @@ GOOD_IDS = set(AGES)
 
 Answers = dict[str, Any]
 
-_ECHO = canaries.KEY.encode()
-_PAGE = b"<!DOCTYPE html><html>Authorization: Bearer %s</html>" % _ECHO
+_KEY, _ECHO = canaries.KEY.encode(), canaries.BODY.encode()
+_PAGE = b"<!DOCTYPE html><html>Authorization: Bearer %s</html>"
 
 _NUMBERS = itertools.count()
 
@@ -311,7 +313,7 @@ def _faults_of_http() -> Iterator[Fault]:
     moved = ok(bomb, "Content-Encoding: gzip", "Location: /").replace(b"200 OK", b"302 Found")
     yield Fault("gzip-bomb-302", "gzip-bomb-302", _says(moved), redirect)
     yield Fault("encoding-chain", "encoding-chain", _body(bomb, "Content-Encoding: gzip, br, gzip"), protocol)
-    yield Fault("bad-gzip", "bad-gzip", _body(_ECHO, "Content-Encoding: gzip"), protocol)
+    yield Fault("bad-gzip", "bad-gzip", _body(_KEY, "Content-Encoding: gzip"), protocol)
 
     for status in (301, 302, 303, 307, 308):
         yield Fault("redirect", f"redirect-{status}", _status(status, b"", f"Location: /?key={canaries.KEY}"), redirect)
@@ -323,14 +325,14 @@ def _faults_of_http() -> Iterator[Fault]:
     yield Fault("http-0.9", "http-0.9", _sends(lambda body: body), protocol)
     old = b"HTTP/1.0 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n"
     yield Fault("http-1.0", "http-1.0", _sends(lambda body: old + body), None)
-    yield Fault("garbage", "garbage", _says(_ECHO + bytes(range(256)) * 16), protocol)
-    yield Fault("headers-101", "headers-101", _says(head + b"X: %s\r\n" % _ECHO * 101 + b"\r\n{}"), protocol)
+    yield Fault("garbage", "garbage", _says(_KEY + bytes(range(256)) * 16), protocol)
+    yield Fault("headers-101", "headers-101", _says(head + b"X: %s\r\n" % _KEY * 101 + b"\r\n{}"), protocol)
 
     yield Fault("date-missing", "date-missing", _dated(""), None)
     yield Fault("date-garbage", "date-garbage", _dated(canaries.KEY), None)
     yield Fault("date-jump", "date-jump", _dated("Sun, 06 Nov 1994 08:49:37 GMT"), None)
 
-    pages = {"empty": b"", "json": b'{"error":{"code":1,"message":"%s"}}' % _ECHO, "html": _PAGE}
+    pages = {"empty": b"", "json": b'{"error":{"code":1,"message":"%s"}}' % _KEY, "html": _PAGE % _KEY}
     for (status, why), (name, page) in itertools.product(STATUSES.items(), pages.items()):
         yield Fault(f"status-{status}", f"status-{status}-{name}", _status(status, page, "Retry-After: 0"), why)
 
@@ -341,7 +343,7 @@ def _faults_of_json() -> Iterator[Fault]:
     yield Fault("empty-body", "empty-body", _body(b""), not_json)
     yield Fault("bom", "bom", _bodies(lambda body: b"\xef\xbb\xbf" + body), not_json)
     yield Fault("utf-16", "utf-16", _bodies(lambda body: body.decode().encode("utf-16")), not_json)
-    yield Fault("html-200", "html-200", _body(_PAGE), not_json)
+    yield Fault("html-200", "html-200", _body(_PAGE % _ECHO), not_json)
     yield Fault("invalid-utf-8", "invalid-utf-8", _member(b'"x": "\xff"'), not_json)
 
     yield Fault("deep-json", "deep-json", _member(b'"x": ' + b"[" * 100_000 + b"]" * 100_000), shape)
@@ -360,7 +362,7 @@ def _faults_of_json() -> Iterator[Fault]:
     yield Fault("hostile-json", "hostile-json", _member(b'"x": [' + b"{}," * 300_000 + b"{}]"), shape, READ)
 
     for path, place in _list_places():
-        for wrong in (canaries.KEY, 2, {"a": 1}, True):
+        for wrong in (canaries.BODY, 2, {"a": 1}, True):
             name = f"{type(wrong).__name__}-for-{place}-of-{path}"
             yield Fault("list-of-another-type", name, _instead_of_list(place, wrong), shape, (path,))
         yield Fault("list-missing", f"no-{place}-of-{path}", _instead_of_list(place, ...), shape, (path,))
@@ -369,6 +371,16 @@ def _faults_of_json() -> Iterator[Fault]:
         )
     for path in (*READ, VERSION, WELL_KNOWN):
         yield Fault("list-of-another-type", f"no-object-of-{path}", _body(b'["%s", 1]' % _ECHO), shape, (path,))
+
+    for name, said in (
+        ("key-echoed", canaries.KEY),
+        ("key-echoed-in-base64", base64.b64encode(f"Bearer {canaries.KEY}".encode()).decode()),
+    ):
+        yield Fault("key-echoed", name, _every_entry(id=said, name=said), shape, LISTING)
+        yield Fault("key-echoed", f"{name}-as-a-list", _member(b'"%s_nodes": []' % said.encode()), shape, READ)
+        yield Fault("key-echoed", f"{name}-as-version", _body(b'{"version": "%s"}' % said.encode()), None, (VERSION,))
+    escaped = "".join(f"\\u{ord(character):04x}" for character in canaries.KEY).encode()
+    yield Fault("key-echoed", "key-echoed-escaped", _member(b'"%s_nodes": []' % escaped), shape, READ)
 
     bad: list[Any] = [None, 7, "gpu", [], {}, {"id": None, "ID": None}, {"id": "x", "ID": "x", "name": 7, "Name": 7}]
     yield Fault("bad-element", "bad-element", _every_list(lambda nodes: [*bad, *nodes, *bad]), None, LISTING)

@@ -123,14 +123,16 @@ def _nodes(shown: Answers, now: Facts, _point: Facts) -> Held:
 
 
 def _graph_of_ages(shown: Answers, _now: Facts, point: Facts) -> Held:
-    lines = _by(shown["A"], "id")
-    true: dict[tuple[str, ...], tuple[float, float]] = {(row[-1],): ages for row, ages in point.ages().items()}
-    gone = true.keys() - lines.keys()
-    # Near the bounds a node may be in the graph or not.
     least, most = GRAPH_SECONDS
-    misplaced = {name for name in gone if all(least + 2 < age < most - 2 for age in true[name])}
-    misplaced |= {name for name, age in lines.items() if not least <= age < most}
-    return (_wrong(lines, {name: true[name] for name in true.keys() - gone}), misplaced), ({}, set())
+    lines = _by(shown["A"], "id")
+    wrong = {}
+    for (*_, name), (lowest, greatest) in point.greatest_ages().items():
+        low, high = lowest - AGE_TOLERANCE_SECONDS, greatest + AGE_TOLERANCE_SECONDS
+        age = lines.pop((name,), None)
+        can_be_gone = low < least or high >= most
+        if not (can_be_gone if age is None else max(low, least) <= age <= min(high, most)):
+            wrong[name] = (age, low, high)
+    return (wrong, lines), ({}, {})
 
 
 def _clocks(shown: Answers, _now: Facts, _point: Facts) -> Held:
