@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-import yaml
 from generate import FILES, FOLDER, RECORDS_FILE
 from support.asking import Answers, Asking, Series
 from support.exemptions import ELSEWHERE, EMPTY, SHORT, WHOLE
@@ -15,7 +14,7 @@ from support.fields import unknown_in_annotation, unknown_in_panel
 from support.grafana import Dashboard
 from support.interpolation import Window
 from support.panel_numbers import NUMBERS
-from support.prometheus import Prometheus
+from support.prometheus import Prometheus, impatient
 from support.scene import CLUSTER, PAST_SECONDS, RANGE_SECONDS, SCRIPTS, STEP_SECONDS, Past, Scene, Truth, scene
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.heavy]
@@ -90,21 +89,11 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
 def live(past: Past, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """Give a Prometheus with all rules, whose alerts do not wait, one without any, and one that records alone."""
     folder = tmp_path_factory.mktemp("live")
-    rules = {name: _hasty(FOLDER / name, folder) for name in FILES}
+    rules = {name: impatient(FOLDER / name, folder) for name in FILES}
     loaded = {"ruled": [*rules.values()], "bare": [], "recorded": [rules[RECORDS_FILE]]}
     with scene(folder, past, loaded) as lives:
         lives.wait_for_a_point(60)
         yield lives
-
-
-def _hasty(file: Path, folder: Path) -> Path:
-    """Return a copy of a rule file in which no alert waits."""
-    document = yaml.safe_load(file.read_text("utf-8"))
-    for rule in (rule for group in document["groups"] for rule in group["rules"] if "for" in rule):
-        rule["for"] = "0s"
-    copy = folder / file.name
-    copy.write_text(json.dumps(document), "utf-8")
-    return copy
 
 
 @pytest.fixture(scope="module")

@@ -34,6 +34,21 @@ class Series:
         return tuple(self.labels.get(one, "") for one in labels)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What Prometheus answered to one query.
+
+    Attributes:
+        ref: the query's letter.
+        step: seconds between two points.
+        data: as it stands in the API's answer.
+    """
+
+    ref: str
+    step: int
+    data: Mapping[str, Any]
+
+
 Answers = Mapping[str, tuple[Series, ...]]
 """The series of each query of a panel, by the query's letter."""
 
@@ -67,20 +82,24 @@ class Asking:
 
     def panel(self, panel: Panel) -> Answers:
         """Return what a panel's queries give."""
-        return {query.ref: self._query(query, panel.least_step, panel.points or WIDTH) for query in panel.queries}
+        return {answer.ref: _series(answer.data) for answer in self.answers(panel)}
+
+    def answers(self, panel: Panel) -> Iterator[Answer]:
+        """Yield what Prometheus answers to each of a panel's queries."""
+        return (self._query(query, panel.least_step, panel.points or WIDTH) for query in panel.queries)
 
     def annotation(self, annotation: Annotation) -> tuple[Series, ...]:
         """Return what an annotation's query gives."""
-        return self._query(annotation.query, 0, WIDTH)
+        return _series(self._query(annotation.query, 0, WIDTH).data)
 
-    def _query(self, query: Query, least_step: float, points: int) -> tuple[Series, ...]:
+    def _query(self, query: Query, least_step: float, points: int) -> Answer:
         step = self._window.step(max(least_step or SCRAPE_SECONDS, query.least_step), points)
         expr = self._filled(query.expr, step)
         if query.instant:
-            return _series(self._ask("query", query=expr, time=self._window.end))
+            return Answer(query.ref, step, self._ask("query", query=expr, time=self._window.end))
         # Grafana lets the points of every graph lie on multiples of its step.
         start, end = (moment // step * step for moment in (self._window.start, self._window.end))
-        return _series(self._ask("query_range", query=expr, start=start, end=end, step=step))
+        return Answer(query.ref, step, self._ask("query_range", query=expr, start=start, end=end, step=step))
 
     def _options(self, variable: Variable) -> list[str]:
         text = self._filled(variable.query, self._window.step(SCRAPE_SECONDS, WIDTH))
