@@ -20,7 +20,7 @@ from look import (
     sorted_by,
     spoken,
 )
-from queries import EXPORTER, HOST, ONLINE_TO_SOMEBODY, ROLE, YOUNGEST_AGE, bound, scoped
+from queries import AGE_WHEN_ASKED, EXPORTER, HOST, ONLINE_TO_SOMEBODY, ROLE, YOUNGEST_AGE, bound, scoped
 from rulebook import NODE
 from variables import to_one_host
 
@@ -94,7 +94,7 @@ or label_replace({several}, "version", "several", "", "")"""
 def _ages() -> timeseries.Panel:
     frame = Frame(
         title="Age of heartbeats",
-        about="The greatest age of each node's newest heartbeat about that time, on LocalAI's clock: up to 35 s is "
+        about="The greatest age of each node's newest heartbeat about that time, as LocalAI was asked: up to 35 s is "
         "healthy, and at the dashed line LocalAI calls the node offline. After a minute it leaves the graph, and where "
         "its clock runs ahead it is not in it (see Trust). Red: the node is offline. Do: one line that climbs is a "
         "node that died; all at once are LocalAI's P2P or its network.",
@@ -106,11 +106,13 @@ def _ages() -> timeseries.Panel:
         alerts=("HostLost", "AllNodesStaleAtOnce"),
     )
     # The age itself is a sawtooth, which a point now and then would draw as noise.
-    greatest = f"min by ({NODE}) (max_over_time(localai_p2p_node_last_seen_age_seconds[$__rate_interval]))"
+    greatest = f"max_over_time(({AGE_WHEN_ASKED})[$__rate_interval:15s])"
     # What is far away would flatten the rest.
     expr = f"({greatest} >= -{_AHEAD_SECONDS:g}) < 60"
     return (
         crowded(limit(graph(frame, graphed(scoped(expr, ROLE, HOST), "{{id}}"))))
+        # Each point is made of several: more points would cost more, and show no more.
+        .interval("1m")
         .decimals(0)
         .axis_soft_min(0)
         .axis_soft_max(ONLINE_WITHIN_SECONDS)

@@ -4,7 +4,7 @@ from grafana_foundation_sdk.builders import stat
 from grafana_foundation_sdk.models import common as option
 from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
 from look import BAD, GOOD, NOTE, PLAIN, WARN, Frame, Group, Property, by_name, fixed, numbers, told, words
-from queries import EXPORTER, HOST, KNOWN, ONLINE_TO_SOMEBODY, ROLE, YOUNGEST_AGE, bound, inside, scoped
+from queries import AGE_WHEN_ASKED, EXPORTER, HOST, KNOWN, ONLINE_TO_SOMEBODY, ROLE, bound, inside, scoped
 from records import EXPECTED, ONLINE, UP
 from rulebook import KIND, PREFIX
 
@@ -126,7 +126,7 @@ def _dead() -> stat.Panel:
 def _age() -> stat.Panel:
     frame = Frame(
         title="Oldest living heartbeat",
-        about="Of the nodes that are online, the age of the oldest heartbeat, on LocalAI's clock. Up to 35 s is "
+        about="Of the nodes that are online, the age of the oldest heartbeat as LocalAI was asked. Up to 35 s is "
         "healthy: a node announces itself every 20 s, and the news travels. Red: LocalAI is about to call a node "
         "offline, at 40 s. Do: row Nodes, Age of heartbeats shows which one; if it lasts or comes back, look at that "
         "host's network and clock.",
@@ -137,7 +137,7 @@ def _age() -> stat.Panel:
         steps=((None, GOOD), (30, WARN), (ONLINE_WITHIN_SECONDS, BAD)),
         alerts=("HostFlapping", "NodeClockBehind"),
     )
-    expr = scoped(f"max({YOUNGEST_AGE} and {ONLINE_TO_SOMEBODY} == 1)", ROLE, HOST)
+    expr = scoped(f"max(\n{AGE_WHEN_ASKED}\nand {ONLINE_TO_SOMEBODY} == 1\n)", ROLE, HOST)
     return numbers(frame, told(expr, "age"), named=False).decimals(0)
 
 

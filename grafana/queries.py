@@ -78,3 +78,14 @@ ONLINE_TO_SOMEBODY = f"max by ({NODE}) (localai_p2p_node_online)"
 
 YOUNGEST_AGE = f"min by ({NODE}) (localai_p2p_node_last_seen_age_seconds)"
 """How old each node's newest heartbeat is, to the LocalAI that heard it last."""
+
+AGE_WHEN_ASKED = f"""\
+min by ({NODE}) (
+  (
+    localai_p2p_exporter_last_poll_success_timestamp_seconds + localai_p2p_server_clock_offset_seconds
+    or localai_p2p_exporter_last_poll_success_timestamp_seconds
+  )
+  - on ({EXPORTER}) group_right ()
+  localai_p2p_node_last_seen_timestamp_seconds
+)"""
+"""The same when LocalAI was asked: what its verdict goes by. At a scrape the age is up to a poll's interval greater."""

@@ -315,8 +315,8 @@ def test_a_broken_name_is_noticed(live: Scene, now: float, old: str, new: str, c
             "max by (cluster, role, backend) (sum by (cluster, role, backend, instance) (localai_p2p_nodes_hidden{",
             "sum by (cluster, role, backend) (sum by (cluster, role, backend, instance) (localai_p2p_nodes_hidden{",
         ),
-        ("Oldest living heartbeat", "max(min by", "min(min by"),
-        ("Age of heartbeats", "max_over_time(localai_p2p_node_last", "min_over_time(localai_p2p_node_last"),
+        ("Oldest living heartbeat", "max(\nmin by", "min(\nmin by"),
+        ("Age of heartbeats", "max_over_time((min by", "min_over_time((min by"),
     ],
 )
 def test_a_wrong_number_is_noticed(live: Scene, now: float, title: str, old: str, new: str) -> None:

@@ -26,6 +26,7 @@ NODE = "cluster instance job role backend host id"
         ("localai_p2p_node_online * on (id) localai_p2p_node_online", "id"),
         ("localai_p2p_up * ignoring (job) localai_p2p_up", "cluster instance"),
         ("localai_p2p_up * on (instance) group_left (version) localai_p2p_server_info", "cluster job instance version"),
+        ("localai_p2p_up - on (instance) group_right () localai_p2p_node_online", NODE),
         ('label_replace(localai_p2p_up, "new", "x", "", "")', "cluster job instance new"),
         (
             "histogram_quantile(0.9, sum by (le, job) (rate(localai_p2p_exporter_poll_duration_seconds_bucket[5m])))",

@@ -70,6 +70,8 @@ class Case:
 
 NODE = 'backend="llama_cpp", cluster="home", host="gpu-{0}", id="gpu-{0}-x", role="worker"'
 EVENT = "membership_changes_total"
+ASKED_AT = "localai_p2p_exporter_last_poll_success_timestamp_seconds"
+OFFSET = "localai_p2p_server_clock_offset_seconds"
 
 SAME_VIEW = {kind("nodes_online", instance): always(2) for instance in "ab"} | {
     node("online", number, instance): always(1) for number in (1, 2) for instance in "ab"
@@ -101,6 +103,11 @@ CLOCKS = {
     node("last_seen_age_seconds", 1): always(-600),
     node("last_seen_age_seconds", 2): always(5),
     node("last_seen_age_seconds", 3): always(600),
+    node("last_seen_timestamp_seconds", 1): always(9_600),
+    node("last_seen_timestamp_seconds", 2): always(8_995),
+    node("last_seen_timestamp_seconds", 3): always(8_400),
+    stored(ASKED_AT): always(8_000),
+    stored(OFFSET): always(1_000),
     node("online", 1): always(1),
     node("online", 2): always(1),
     node("online", 3): always(0),
@@ -204,8 +211,17 @@ CASES = (
     Case(
         "the one that heard it last knows the age, and the dead have none",
         "Oldest living heartbeat A",
-        CLOCKS | {node("last_seen_age_seconds", 2, "b"): always(35), node("online", 2, "b"): always(1)},
+        CLOCKS
+        | {stored(ASKED_AT, "b"): always(8_010), stored(OFFSET, "b"): always(1_000)}
+        | {node("last_seen_timestamp_seconds", 2, "b"): always(8_975), node("online", 2, "b"): always(1)},
         {"{}": 5},
+    ),
+    Case(
+        "a LocalAI that tells no time has the exporter's",
+        "Oldest living heartbeat A",
+        {node("online", 1): always(1), node("last_seen_timestamp_seconds", 1): always(7_988)}
+        | {stored(ASKED_AT): always(8_000)},
+        {"{}": 12},
     ),
     Case("without rules nothing is said of alerts", "Alerts firing D", {}, {}),
     Case("nothing fires", "Alerts firing D", RULES_LOADED, {"{}": 0}),

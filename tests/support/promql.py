@@ -23,7 +23,7 @@ def parsed(expr: str) -> promql.Expr:
     """Parse a query of the dashboard; the variables inside its strings stay."""
     own = {"$__rate_interval": f"{RATE_INTERVAL_SECONDS}s", "$__range": "21600s"}
     for name, duration in own.items():
-        expr = expr.replace(f"[{name}]", f"[{duration}]")
+        expr = expr.replace(f"[{name}]", f"[{duration}]").replace(f"[{name}:", f"[{duration}:")
     return promql.parse(expr)
 
 
@@ -92,7 +92,8 @@ def _combined(tree: promql.BinaryExpr) -> frozenset[str]:
     if tree.modifier.card == promql.VectorMatchCardinality.OneToOne:
         named = frozenset(matching.labels)
         return left & named if matching.type == promql.LabelModifierType.Include else left - named
-    return left | frozenset(tree.modifier.group_labels or ())
+    many = right if tree.modifier.card == promql.VectorMatchCardinality.OneToMany else left
+    return many | frozenset(tree.modifier.group_labels or ())
 
 
 def _returned(tree: promql.Call) -> frozenset[str]:
