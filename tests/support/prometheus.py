@@ -24,7 +24,7 @@ SCRAPE_INTERVAL_SECONDS = 0.5
 def tool(name: str) -> str:
     """Return the path of a program: from a variable of its name in capitals, or from PATH."""
     path = os.environ.get(name.upper().replace("-", "_")) or shutil.which(name)
-    assert path, f"{name} is missing: apt-get install -y prometheus prometheus-alertmanager"
+    assert path, f"{name} is missing: ./run test installs it"
     return path
 
 

@@ -1,0 +1,403 @@
+"""What Helm makes of the chart: objects that Kubernetes takes, and that find each other."""
+
+import copy
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import kubernetes_validate
+import pytest
+import yaml
+from chart_values import CHART
+from support.helm import CI, KUBERNETES, MAJORS, NAMESPACE, Object, helm, of_kind, render, rendered, run
+from support.manifests import judge, validator_of
+
+pytestmark = pytest.mark.helm
+
+TEMPLATES = sorted((CHART / "templates").rglob("*.*"))
+LABELS = {
+    "app.kubernetes.io/name",
+    "app.kubernetes.io/instance",
+    "app.kubernetes.io/version",
+    "app.kubernetes.io/managed-by",
+    "app.kubernetes.io/part-of",
+    "helm.sh/chart",
+}
+
+
+def every() -> list[Object]:
+    """Return every object that any values make."""
+    return [one for name in CI for one in rendered(name)]
+
+
+def pods(found: Any) -> Iterator[Mapping[str, Any]]:
+    """Give every Pod's metadata and spec: the Deployment's and the test's."""
+    for one in found:
+        if one["kind"] == "Deployment":
+            yield one["spec"]["template"]
+        elif one["kind"] == "Pod":
+            yield one
+
+
+@pytest.mark.parametrize("major", MAJORS)
+def test_it_is_the_helm_that_it_should_be(major: str) -> None:
+    if f"HELM{major}" in os.environ:
+        assert helm(major, "version", "--template", "{{.Version}}").startswith(f"v{major}.")
+    else:
+        assert helm(major, "version", "--template", "{{.Version}}") == {"3": "v3.19.0", "4": "v4.3.1"}[major]
+
+
+@pytest.mark.parametrize("kubernetes", KUBERNETES)
+@pytest.mark.parametrize("major", MAJORS)
+@pytest.mark.parametrize("name", CI)
+def test_lint_finds_nothing_and_every_object_is_taken(name: str, major: str, kubernetes: str) -> None:
+    said = helm(major, "lint", "--strict", CHART, "--values", CI[name], "--kube-version", kubernetes)
+    assert "[WARNING]" not in said
+    found = rendered(name, major, kubernetes)
+    assert {one["kind"] for one in found} >= {"Deployment"}
+    for one in found:
+        judge(one, kubernetes)
+
+
+@pytest.mark.parametrize("name", CI)
+def test_both_helms_make_the_same_for_every_kubernetes(name: str) -> None:
+    for major in MAJORS:
+        for kubernetes in KUBERNETES:
+            assert sorted(map(json.dumps, rendered(name, major, kubernetes))) == sorted(map(json.dumps, rendered(name)))
+
+
+def test_every_template_is_rendered_by_some_values() -> None:
+    sources = set()
+    for file in CI.values():
+        text = helm("4", "template", "p2p", CHART, "--values", file)
+        sources |= {line.partition("# Source: localai-p2p-exporter/")[2] for line in text.splitlines() if "# Source" in line}
+    partials = ("_", "NOTES")
+    named = {str(file.relative_to(CHART)) for file in TEMPLATES if not file.name.startswith(partials)}
+    assert sources == named
+
+
+def test_no_template_asks_which_cluster_it_is_rendered_for() -> None:
+    for file in TEMPLATES:
+        text = file.read_text("utf-8")
+        assert ".Capabilities" not in text, file
+        assert "lookup" not in text, file
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "wrong"),
+    [
+        ("Deployment", ("spec", "template", "spec", "enableServiceLink"), False),
+        ("Service", ("spec", "selectors"), {}),
+        ("ServiceMonitor", ("spec", "intervall"), "15s"),
+        ("PodMonitor", ("spec", "podMetricsEndpoint"), []),
+        ("ScrapeConfig", ("spec", "scrapeIntervall"), "15s"),
+        ("PrometheusRule", ("spec", "group"), []),
+        ("GrafanaDashboard", ("spec", "instances"), {}),
+        ("HTTPRoute", ("spec", "parents"), []),
+    ],
+)
+def test_the_judges_see_a_typo(kind: str, path: tuple[str, ...], wrong: object) -> None:
+    one: Any = copy.deepcopy(next(one for one in every() if one["kind"] == kind))
+    part = one
+    for key in path[:-1]:
+        part = part[key]
+    judge(one, "1.31")
+    part[path[-1]] = wrong
+    with pytest.raises((jsonschema.ValidationError, kubernetes_validate.ValidationError)):
+        judge(one, "1.31")
+
+
+def test_a_kind_without_a_judge_is_an_error() -> None:
+    with pytest.raises(LookupError, match="nobody judges example.org/v1 Unheard"):
+        judge({"apiVersion": "example.org/v1", "kind": "Unheard"}, "1.31")
+
+
+@pytest.mark.heavy
+def test_the_gateway_apis_own_definition_takes_the_route() -> None:
+    folder = Path(os.environ["GATEWAY_API"]) / "config" / "crd" / "standard"
+    definition = yaml.safe_load((folder / "gateway.networking.k8s.io_httproutes.yaml").read_text("utf-8"))
+    (version,) = [one for one in definition["spec"]["versions"] if one["name"] == "v1"]
+    judge = validator_of(version["schema"]["openAPIV3Schema"]["properties"]["spec"])
+    judge.validate(of_kind(rendered("gateway"), "HTTPRoute"))
+
+
+@pytest.mark.parametrize("name", CI)
+def test_what_selects_pods_selects_the_exporters_and_not_the_tests(name: str) -> None:
+    found = rendered(name)
+    deployment = of_kind(found, "Deployment")
+    carried = deployment["spec"]["template"]["metadata"]["labels"].items()
+    tested = of_kind(found, "Pod")["metadata"]["labels"].items()
+    selectors = [deployment["spec"]["selector"]["matchLabels"]]
+    for one in found:
+        if one["kind"] in ("ServiceMonitor", "PodMonitor", "PodDisruptionBudget"):
+            selectors.append(one["spec"]["selector"]["matchLabels"])
+        elif one["kind"] == "Service":
+            selectors.append(one["spec"]["selector"])
+        elif one["kind"] == "NetworkPolicy":
+            selectors.append(one["spec"]["podSelector"]["matchLabels"])
+            admitted = one["spec"]["ingress"][1]["from"][0]["podSelector"]["matchLabels"]
+            assert admitted.items() <= tested
+    for selector in selectors:
+        assert selector.items() <= carried
+        assert not selector.items() <= tested
+        assert not any(key.startswith("helm.sh/") or key.endswith("/version") for key in selector)
+    assert dict(carried)["app.kubernetes.io/name"] != "local-ai"
+
+
+@pytest.mark.parametrize("name", CI)
+def test_what_names_a_port_names_one_that_is_there(name: str) -> None:
+    found = rendered(name)
+    container = of_kind(found, "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    words = dict(word.removeprefix("--").partition("=")[::2] for word in container["args"])
+    assert words["web.listen-address"] == f":{ports['metrics']}"
+    assert words.get("web.health-address") == (f":{ports['health']}" if "health" in ports else None)
+    for probe, path in (("livenessProbe", "/-/healthy"), ("readinessProbe", "/-/ready")):
+        asked = container[probe]["httpGet"]
+        assert asked == {"path": path, "port": "health" if "web.config.file" in words else "metrics"}
+    service = next((one for one in found if one["kind"] == "Service"), None)
+    (served,) = service["spec"]["ports"] if service else [None]
+    if served:
+        assert (served["name"], served["targetPort"]) == ("metrics", "metrics")
+    for one in found:
+        if one["kind"] == "ServiceMonitor":
+            assert served
+            (endpoint,) = one["spec"]["endpoints"]
+            assert (endpoint["port"], endpoint["path"]) == (served["name"], words["web.telemetry-path"])
+        elif one["kind"] == "PodMonitor":
+            (endpoint,) = one["spec"]["podMetricsEndpoints"]
+            assert (endpoint["port"], endpoint["path"]) == ("metrics", words["web.telemetry-path"])
+            assert endpoint["port"] in ports
+        elif one["kind"] == "ScrapeConfig":
+            assert service
+            assert served
+            (static,) = one["spec"]["staticConfigs"]
+            assert static["targets"] == [f"{service['metadata']['name']}.{NAMESPACE}.svc:{served['port']}"]
+            assert one["spec"]["metricsPath"] == words["web.telemetry-path"]
+        elif one["kind"] == "NetworkPolicy":
+            for rule in one["spec"]["ingress"][:2]:
+                assert [port["port"] for port in rule["ports"]] == ["metrics"]
+        elif one["kind"] == "Ingress":
+            assert service
+            for rule in one["spec"]["rules"]:
+                backend = rule["http"]["paths"][0]["backend"]["service"]
+                assert backend == {"name": service["metadata"]["name"], "port": {"name": "metrics"}}
+        elif one["kind"] == "HTTPRoute":
+            assert service
+            assert served
+            backend = one["spec"]["rules"][0]["backendRefs"][0]
+            assert backend == {"name": service["metadata"]["name"], "port": served["port"]}
+
+
+@pytest.mark.parametrize("name", CI)
+def test_a_monitor_selects_the_service_where_it_is(name: str) -> None:
+    found = rendered(name)
+    for one in found:
+        if one["kind"] in ("ServiceMonitor", "PodMonitor"):
+            assert one["spec"]["namespaceSelector"] == {"matchNames": [NAMESPACE]}
+        if one["kind"] == "ServiceMonitor":
+            service = of_kind(found, "Service")
+            assert one["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+
+
+def test_targets_have_the_job_of_the_rules_and_the_cluster() -> None:
+    for way, kind in (("serviceMonitor", "ServiceMonitor"), ("podMonitor", "PodMonitor")):
+        spec = of_kind(render({way: {"enabled": True}, "scrape": {"cluster": "home"}}), kind)["spec"]
+        (endpoint,) = spec.get("endpoints") or spec["podMetricsEndpoints"]
+        assert endpoint["relabelings"] == [
+            {"targetLabel": "job", "replacement": "localai-p2p"},
+            {"targetLabel": "cluster", "replacement": "home"},
+        ]
+    (static,) = of_kind(rendered("scrapeconfig"), "ScrapeConfig")["spec"]["staticConfigs"]
+    assert static["labels"] == {"job": "localai-p2p", "cluster": "home"}
+    annotated = of_kind(rendered("annotations"), "Deployment")["spec"]["template"]["metadata"]["annotations"]
+    assert annotated == {
+        "example.org/owner": "ai",
+        "prometheus.io/scrape": "true",
+        "prometheus.io/scheme": "http",
+        "prometheus.io/port": "10040",
+        "prometheus.io/path": "/p2p/metrics",
+    }
+
+
+@pytest.mark.parametrize("name", CI)
+def test_every_pod_is_restricted_and_more(name: str) -> None:
+    for pod in pods(rendered(name)):
+        spec = pod["spec"]
+        ids = {key: spec["securityContext"].get(key) for key in ("runAsUser", "runAsGroup", "fsGroup")}
+        assert set(ids.values()) == ({None} if name == "openshift" else {65_532})
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert spec["automountServiceAccountToken"] is False
+        assert spec["enableServiceLinks"] is False
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)
+        ours = [one for one in spec["containers"] if one["name"] != "sidecar"]
+        for container in spec["containers"]:
+            security = container["securityContext"]
+            assert security["allowPrivilegeEscalation"] is False
+            assert security["capabilities"] == {"drop": ["ALL"]}
+            assert not any("hostPort" in port for port in container.get("ports", []))
+        for container in ours:
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True
+            assert set(container["resources"]) == {"requests", "limits"}
+            assert set(container["resources"]["limits"]) == {"memory"}
+            mounts = [one for one in container.get("volumeMounts", []) if one["mountPath"] != "/tmp"]  # noqa: S108 - a path of full
+            assert all(one["readOnly"] and "subPath" not in one for one in mounts)
+        for volume in spec.get("volumes", []):
+            assert {"secret", "configMap", "emptyDir"} & set(volume)
+            assert volume.get("secret", {"defaultMode": 0o440})["defaultMode"] == 0o440
+
+
+def test_there_are_no_rights_and_no_token() -> None:
+    assert not [one for one in every() if "rbac" in one["apiVersion"]]
+    accounts = [one for one in every() if one["kind"] == "ServiceAccount"]
+    assert accounts
+    assert all(one["automountServiceAccountToken"] is False for one in accounts)
+
+
+@pytest.mark.parametrize("name", CI)
+def test_every_object_has_the_recommended_labels_and_a_namespace(name: str) -> None:
+    for one in rendered(name):
+        if one["metadata"]["name"].endswith(("-more", "-text")):  # the operator's own
+            continue
+        assert one["metadata"]["namespace"]
+        assert set(one["metadata"]["labels"]) >= LABELS, one["kind"]
+        if name == "full":
+            assert one["metadata"]["labels"]["team"] == "ai"
+
+
+def test_names_are_those_that_the_operator_chose() -> None:
+    def names(**values: object) -> set[str]:
+        return {one["metadata"]["name"] for one in render(values)}
+
+    assert names() == {"p2p-localai-p2p-exporter", "p2p-localai-p2p-exporter-test"}
+    assert names(nameOverride="watch") == {"p2p-watch", "p2p-watch-test"}
+    assert names(nameOverride="p2p") == {"p2p", "p2p-test"}
+    assert names(fullnameOverride="x" * 63) == {"x" * 63, "x" * 58 + "-test"}
+
+
+@pytest.mark.parametrize(
+    ("values", "image"),
+    [
+        ({}, "localai-p2p-exporter:0.1.0"),
+        ({"image": {"registry": "r.example.org"}}, "r.example.org/localai-p2p-exporter:0.1.0"),
+        ({"image": {"registry": "r"}, "global": {"imageRegistry": "g/"}}, "g/localai-p2p-exporter:0.1.0"),
+        ({"image": {"repository": "ai/p2p", "tag": "edge"}}, "ai/p2p:edge"),
+        ({"image": {"tag": "edge", "digest": f"sha256:{'0' * 64}"}}, f"localai-p2p-exporter@sha256:{'0' * 64}"),
+    ],
+)
+def test_the_image_is_the_one_that_the_operator_pushed(values: Mapping[str, Any], image: str) -> None:
+    for pod in pods(render(values)):
+        assert {container["image"] for container in pod["spec"]["containers"]} == {image}
+
+
+def test_pull_secrets_of_both_places_are_used_once() -> None:
+    both = {"imagePullSecrets": [{"name": "a"}, {"name": "b"}], "global": {"imagePullSecrets": [{"name": "b"}]}}
+    for pod in pods(render(both)):
+        assert pod["spec"]["imagePullSecrets"] == [{"name": "a"}, {"name": "b"}]
+
+
+def annotations(values: Mapping[str, Any]) -> Mapping[str, str]:
+    metadata: Mapping[str, Any] = of_kind(render(values), "Deployment")["spec"]["template"]["metadata"]
+    found: Mapping[str, str] = metadata.get("annotations", {})
+    return found
+
+
+def test_pods_start_anew_when_what_the_chart_wrote_changes_and_only_then() -> None:
+    def inline(key: str, pem: str) -> Mapping[str, str]:
+        return annotations({"localai": {"auth": {"apiKey": key}, "tls": {"ca": {"pem": pem}}}})
+
+    first = inline("one", "a")
+    assert set(first) == {"checksum/secret", "checksum/configmap"}
+    assert inline("one", "a") == first
+    assert inline("two", "a")["checksum/secret"] != first["checksum/secret"]
+    assert inline("two", "a")["checksum/configmap"] == first["checksum/configmap"]
+    assert inline("one", "b")["checksum/configmap"] != first["checksum/configmap"]
+    assert not annotations({"localai": {"auth": {"existingSecret": {"name": "rotated"}}}})
+
+
+def test_a_new_chart_alone_starts_no_pod_anew() -> None:
+    labels = of_kind(rendered("default"), "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert set(labels) == LABELS - {"helm.sh/chart"}
+
+
+def test_the_network_policy_sees_the_pods_ports() -> None:
+    spec = of_kind(render({"networkPolicy": {"enabled": True}}), "NetworkPolicy")["spec"]
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    to_localai, to_dns = spec["egress"]
+    assert to_localai == {
+        "ports": [{"port": 8080}],
+        "to": [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "local-ai"}}}],
+    }
+    assert to_dns["ports"] == [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
+    (prometheus,) = spec["ingress"][0]["from"]
+    assert prometheus["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "monitoring"}
+    assert prometheus["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "prometheus"}
+    anywhere = of_kind(rendered("full"), "NetworkPolicy")["spec"]
+    assert not any("to" in rule for rule in anywhere["egress"])
+    assert "from" not in anywhere["ingress"][0]
+
+
+def test_recreating_has_no_rolling_update() -> None:
+    assert of_kind(rendered("full"), "Deployment")["spec"]["strategy"] == {"type": "Recreate"}
+    rolling = of_kind(rendered("default"), "Deployment")["spec"]["strategy"]
+    assert rolling == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+
+
+def test_the_operators_own_objects_hold_templates() -> None:
+    names = {one["metadata"]["name"] for one in rendered("full")}
+    assert names >= {"p2p-more", "p2p-exporter-text"}
+
+
+def notes(name: str) -> str:
+    return run("4", "install", "p2p", CHART, "--namespace", NAMESPACE, "--dry-run=client", "--values", CI[name]).stdout.partition("NOTES:")[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "unsaid"),
+    [
+        (
+            "default",
+            "serviceMonitor.labels.release=NAME | helm test p2p --namespace llm | http://127.0.0.1:10040/metrics | "
+            "doctor --localai.url=http://local-ai | p2p-localai-p2p-exporter.llm.svc:10040 | No registry is given",
+            "API key stands | replicas ask",
+        ),
+        ("servicemonitor", "release=kube-prometheus-stack", "Nobody yet | name this one"),
+        ("podmonitor", "monitoring/p2p-localai-p2p-exporter | podMonitor.labels.release | 2 replicas ask", "Nobody yet"),
+        ("scrapeconfig", "this ScrapeConfig", "Nobody yet"),
+        ("annotations", "prometheus.io/scrape on Pods", "Nobody yet"),
+        ("inline-secret", "API key stands in the release's values | http://p2p-local-ai every 15s", "sk-only"),
+        ("tls", "credentials of your web configuration", "curl http"),
+        ("full", "every 30s", "No registry is given"),
+    ],
+)
+def test_the_notes_say_what_to_do_next(name: str, said: str, unsaid: str) -> None:
+    text = notes(name)
+    for words in said.split(" | "):
+        assert words in text
+    for words in unsaid.split(" | "):
+        assert words not in text
+
+
+@pytest.mark.parametrize("name", CI)
+def test_the_notes_never_show_a_secret(name: str) -> None:
+    assert "sk-only-for-this-test" not in notes(name)
+
+
+def test_the_examples_of_the_readme_render() -> None:
+    text = (CHART / "README.md").read_text("utf-8")
+    blocks = [block.partition("```")[0] for block in text.split("```yaml\n")[1:]]
+    assert len(blocks) == 3
+    for block in blocks:
+        assert render(yaml.safe_load(block))
+
+
+def kinds(found: list[Object]) -> set[str]:
+    return {one["kind"] for one in found}
+
+
+def test_what_depends_on_the_cluster_is_off() -> None:
+    assert kinds(list(rendered("default"))) == {"Deployment", "Pod", "Service", "ServiceAccount"}
