@@ -1,0 +1,115 @@
+"""Each node by itself."""
+
+from grafana_foundation_sdk.builders import table, timeseries
+from look import (
+    BAD,
+    GOOD,
+    PLAIN,
+    WARN,
+    Frame,
+    Group,
+    Property,
+    coloured,
+    graph,
+    graphed,
+    limit,
+    listed,
+    rows,
+    sorted_by,
+    spoken,
+)
+from queries import EXPORTER, HOST, ONLINE_TO_SOMEBODY, ROLE, YOUNGEST_AGE, bound, scoped
+from rulebook import NODE
+from variables import ONE_HOST
+
+OFFLINE_SECONDS = 40
+"""The age at which LocalAI calls a node offline."""
+
+_AHEAD_SECONDS = bound("NodeClockAhead", "ahead_seconds")
+
+
+def row() -> Group:
+    """Return the row."""
+    return Group("Nodes", (_nodes(), _ages()))
+
+
+def _nodes() -> table.Panel:
+    frame = Frame(
+        title="Nodes",
+        about="Every node that has series, the offline ones first, those that were lost last on top. Last seen is the "
+        "age of its newest heartbeat, negative where the node's clock runs ahead. Changes: how often it went on- or "
+        "offline within an hour. Listed by: how many LocalAI instances know it. No LocalAI tells a node's version: the "
+        "column has that of the instances that list it. Red: LocalAI calls the node offline; after a restart it is "
+        "the old id, beside a new one of the same host. Do: click the host for its graphs alone.",
+        empty="nothing known of any node",
+        width=24,
+        height=11,
+        alerts=("HostLost", "HostFlapping"),
+    )
+    # Instances of several versions list the node: a row each would show it more than once.
+    version = f"""\
+group by ({NODE}, version) (
+  localai_p2p_node_online * on ({EXPORTER}) group_left (version) localai_p2p_server_info
+)"""
+    several = f"count by ({NODE}) (\n  {version}\n) > 1"
+    one = f"""\
+(
+  {version}
+  unless on ({NODE}) {several}
+)
+or label_replace({several}, "version", "several", "", "")"""
+    columns = {
+        "host": "Host",
+        "id": "Node",
+        "role": "Role",
+        "backend": "Backend",
+        "Value #A": "Status",
+        "Value #B": "Last seen",
+        "Value #C": "Changes in 1 h",
+        "Value #D": "Listed by",
+        "version": "LocalAI that lists it",
+        "cluster": "Cluster",
+    }
+    link = {
+        "title": "Only this host",
+        "url": ONE_HOST,
+    }
+    return (
+        rows(
+            frame,
+            columns,
+            listed(scoped(ONLINE_TO_SOMEBODY, ROLE, HOST)),
+            listed(scoped(YOUNGEST_AGE, ROLE, HOST)),
+            listed(scoped(f"max by ({NODE}) (changes(localai_p2p_node_online[1h]))", ROLE, HOST)),
+            listed(scoped(f"count by ({NODE}) (localai_p2p_node_online)", ROLE, HOST)),
+            listed(scoped(one, ROLE, HOST)),
+        )
+        .filterable(True)
+        .sort_by(sorted_by(("Status", False), ("Last seen", False)))
+        .override_by_name("Host", [Property("links", [link])])
+        .override_by_name("Status", spoken({"0": ("offline", BAD), "1": ("online", GOOD)}))
+        .override_by_name(
+            "Last seen",
+            [Property("unit", "s"), Property("decimals", 0), *coloured(((None, WARN), (-_AHEAD_SECONDS, PLAIN)))],
+        )
+    )
+
+
+def _ages() -> timeseries.Panel:
+    frame = Frame(
+        title="Age of heartbeats",
+        about="The age of each node's newest heartbeat, on LocalAI's clock: a sawtooth up to 35 s is healthy, and at "
+        "the dashed line LocalAI calls the node offline. Nodes older than 2 minutes are gone and leave the graph, as "
+        "do those whose clock runs a minute ahead (see Trust). Red: the node is offline. Do: one line that climbs is a "
+        "node that died; all at once are LocalAI's P2P or its network.",
+        empty="no node was seen within 2 minutes",
+        width=24,
+        height=9,
+        unit="s",
+        steps=((None, GOOD), (OFFLINE_SECONDS, BAD)),
+        alerts=("HostLost", "AllNodesStaleAtOnce"),
+    )
+    expr = f"({YOUNGEST_AGE} > -60) < 120"
+    return (
+        limit(graph(frame, graphed(scoped(expr, ROLE, HOST), "{{id}}"))).decimals(0).axis_soft_min(0).axis_soft_max(50)
+    )

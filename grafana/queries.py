@@ -1,0 +1,77 @@
+"""PromQL for the panels: written as in the rules, then narrowed to what the dashboard's variables choose.
+
+The rules need not be loaded: what they record is written out here from the same source.
+"""
+
+import re
+
+from generate import ALERTS
+from records import RECORDS
+from rulebook import KIND, NODE
+
+from exporter.collector import DEFINITIONS
+
+TARGET = ('cluster=~"$cluster"', 'job=~"$job"', 'instance=~"$instance"')
+"""Which exporters; in every selector."""
+
+ROLE = 'role=~"$role"'
+HOST = 'host=~"$host"'
+
+EXPORTER = "cluster, job, instance"
+"""Labels of one exporter as Prometheus scrapes it."""
+
+# Prometheus's own series of a target, and the library's of the process.
+_OF_THE_TARGET = ("scrape_duration_seconds", "process_resident_memory_bytes")
+_LABELS = {one.name: one.labels for one in DEFINITIONS} | dict.fromkeys(_OF_THE_TARGET, ())
+# A histogram's series have its name and an ending; a recorded name has a colon before ours.
+_SELECTOR = re.compile(
+    rf"(?<![\w:])(?P<name>{'|'.join(_LABELS)})(?P<ending>_bucket|_sum|_count)?\b(?:{{(?P<own>[^}}]*)}})?"
+)
+
+
+def scoped(expr: str, *matchers: str) -> str:
+    """Return `expr` with the matchers of the target in each selector, and those of `matchers` whose label it has."""
+
+    def selector(match: re.Match[str]) -> str:
+        labels = _LABELS[match["name"]]
+        fitting = [one for one in matchers if one.partition("=")[0] in labels]
+        own = [match["own"]] if match["own"] else []
+        return f"{match['name']}{match['ending'] or ''}{{{', '.join([*TARGET, *fitting, *own])}}}"
+
+    return _SELECTOR.sub(selector, expr)
+
+
+def alert(name: str, *matchers: str) -> str:
+    """Return an alert's expression, with what it reads of recording rules written out, scoped."""
+    (rule,) = (one for one in ALERTS if one.name == name)
+    expr = rule.filled(rule.expr)
+    for record in reversed(RECORDS):
+        expr = expr.replace(record.name, f"({record.expr})")
+    return scoped(expr, *matchers)
+
+
+def bound(name: str, threshold: str) -> float:
+    """Return a threshold of an alert, so that a panel turns red where the alert fires."""
+    (rule,) = (one for one in ALERTS if one.name == name)
+    return rule.thresholds[threshold]
+
+
+def inside(aggregation: str, expr: str) -> str:
+    """Return `aggregation` around an expression of several lines."""
+    lines = "\n".join(f"  {line}" for line in expr.splitlines())
+    return f"{aggregation} (\n{lines}\n)"
+
+
+KNOWN = f"""\
+(
+  count by ({KIND}) (max by ({NODE}) (localai_p2p_node_online))
+  > max by ({KIND}) (localai_p2p_nodes)
+)
+or max by ({KIND}) (localai_p2p_nodes)"""
+"""Nodes of each kind that some LocalAI knows, each once; counted as the rules count the online ones."""
+
+ONLINE_TO_SOMEBODY = f"max by ({NODE}) (localai_p2p_node_online)"
+"""1 for each node that some LocalAI calls online, else 0."""
+
+YOUNGEST_AGE = f"min by ({NODE}) (localai_p2p_node_last_seen_age_seconds)"
+"""How old each node's newest heartbeat is, to the LocalAI that heard it last."""
