@@ -64,16 +64,16 @@ def kubernetes(*required: str) -> Schema:
     return {"type": "object"} | ({"required": list(required)} if required else {})
 
 
-def at(path: str, schema: Schema) -> Schema:
-    """Return what holds where the value at a path is there and such."""
+def at(path: str, schema: Schema, *, there: bool = False) -> Schema:
+    """Return what holds where the value at a path is such, or not there at all unless it has to be."""
     for key in reversed(path.split(".")):
-        schema = {"properties": {key: schema}, "required": [key]}
+        schema = {"properties": {key: schema}} | ({"required": [key]} if there else {})
     return schema
 
 
-def where(condition: Schema, *consequences: Schema) -> Schema:
-    """Return that where one thing holds the others do."""
-    return {"if": condition, "then": {"allOf": list(consequences)}}
+def where(path: str, condition: Schema, *consequences: Schema) -> Schema:
+    """Return that where the value at a path is there and such, the others hold too."""
+    return {"if": at(path, condition, there=True), "then": {"allOf": list(consequences)}}
 
 
 SWITCH: Schema = {"type": "boolean"}
@@ -96,14 +96,14 @@ LOCALAI = section(
         "url": text(_URL),
         "auth": section(
             {"existingSecret": SECRET_ENTRY, "apiKey": text()},
-            where(at("existingSecret.name", GIVEN), at("apiKey", EMPTY)),
+            where("existingSecret.name", GIVEN, at("apiKey", EMPTY)),
         ),
         "tls": section(
             {
                 "ca": section(
                     {"existingConfigMap": SECRET_ENTRY, "existingSecret": SECRET_ENTRY, "pem": text()},
-                    where(at("existingConfigMap.name", GIVEN), at("existingSecret.name", EMPTY), at("pem", EMPTY)),
-                    where(at("existingSecret.name", GIVEN), at("pem", EMPTY)),
+                    where("existingConfigMap.name", GIVEN, at("existingSecret.name", EMPTY), at("pem", EMPTY)),
+                    where("existingSecret.name", GIVEN, at("pem", EMPTY)),
                 ),
                 "clientCertificate": section({"existingSecret": NAME}),
                 "insecure": SWITCH,
@@ -123,7 +123,7 @@ WEB = section(
         "healthPort": OWN_PORT,
         "config": section(
             {"existingSecret": SECRET_ENTRY, "tlsSecret": NAME},
-            where(at("tlsSecret", GIVEN), at("existingSecret.name", GIVEN)),
+            where("tlsSecret", GIVEN, at("existingSecret.name", GIVEN)),
         ),
     }
 )
@@ -163,7 +163,7 @@ INGRESS = section(
         ),
         "tls": listing(kubernetes("secretName")),
     },
-    where(at("enabled", ON), at("hosts", {"minItems": 1})),
+    where("enabled", ON, at("hosts", {"minItems": 1})),
 )
 
 HTTP_ROUTE = section(
@@ -175,7 +175,7 @@ HTTP_ROUTE = section(
         "matches": listing(kubernetes()),
         "filters": listing(kubernetes("type")),
     },
-    where(at("enabled", ON), at("parentRefs", {"minItems": 1})),
+    where("enabled", ON, at("parentRefs", {"minItems": 1})),
 )
 
 _OBJECT = {"enabled": SWITCH, "labels": LABELS, "annotations": texts(), "namespace": NAME}
@@ -322,13 +322,13 @@ WAYS = ("serviceMonitor", "podMonitor", "scrapeConfig", "scrapeAnnotations")
 
 RULES = (
     *(
-        where(at(f"{way}.enabled", ON), *(at(f"{other}.enabled", OFF) for other in WAYS[place + 1 :]))
+        where(f"{way}.enabled", ON, *(at(f"{other}.enabled", OFF) for other in WAYS[place + 1 :]))
         for place, way in enumerate(WAYS[:-1])
     ),
     # A Service's one address would show now this replica, now that.
-    where(at("scrapeConfig.enabled", ON), at("replicaCount", {"maximum": 1})),
+    where("scrapeConfig.enabled", ON, at("replicaCount", {"maximum": 1})),
     *(
-        where(at(f"{user}.enabled", ON), at("service.enabled", ON))
+        where(f"{user}.enabled", ON, at("service.enabled", ON))
         for user in ("serviceMonitor", "scrapeConfig", "ingress", "httpRoute")
     ),
 )
