@@ -178,7 +178,7 @@ HTTP_ROUTE = section(
     where("enabled", ON, at("parentRefs", {"minItems": 1})),
 )
 
-_OBJECT = {"enabled": SWITCH, "labels": LABELS, "annotations": texts(), "namespace": NAME}
+_OBJECT: dict[str, Schema] = {"enabled": SWITCH, "labels": LABELS, "annotations": texts(), "namespace": NAME}
 
 MONITOR = section(
     _OBJECT
@@ -229,7 +229,7 @@ GRAFANA_DASHBOARD = section(
     _OBJECT | {"instanceSelector": kubernetes(), "folder": text(), "allowCrossNamespaceImport": SWITCH}
 )
 
-VALUES = {
+VALUES: Mapping[str, Schema] = {
     # Read by the `condition` of a chart that has this one among its dependencies.
     "enabled": SWITCH,
     # Shared with other charts, which have keys of their own there.

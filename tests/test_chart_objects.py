@@ -7,13 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import jsonschema
-import kubernetes_validate
 import pytest
 import yaml
 from chart_values import CHART
-from support.helm import CI, KUBERNETES, MAJORS, NAMESPACE, Object, helm, of_kind, render, rendered, run
-from support.manifests import judge, validator_of
+from support.helm import CI, KUBERNETES, MAJORS, MIDDLE, NAMESPACE, Object, helm, of_kind, render, rendered, run
+from support.manifests import REFUSED, judge, validator_of
 
 pytestmark = pytest.mark.helm
 
@@ -50,7 +48,9 @@ def test_it_is_the_helm_that_it_should_be(major: str) -> None:
         assert helm(major, "version", "--template", "{{.Version}}") == {"3": "v3.19.0", "4": "v4.3.1"}[major]
 
 
-@pytest.mark.parametrize("kubernetes", KUBERNETES)
+@pytest.mark.parametrize(
+    "kubernetes", [one if one == MIDDLE else pytest.param(one, marks=pytest.mark.heavy) for one in KUBERNETES]
+)
 @pytest.mark.parametrize("major", MAJORS)
 @pytest.mark.parametrize("name", CI)
 def test_lint_finds_nothing_and_every_object_is_taken(name: str, major: str, kubernetes: str) -> None:
@@ -63,17 +63,17 @@ def test_lint_finds_nothing_and_every_object_is_taken(name: str, major: str, kub
 
 
 @pytest.mark.parametrize("name", CI)
-def test_both_helms_make_the_same_for_every_kubernetes(name: str) -> None:
-    for major in MAJORS:
-        for kubernetes in KUBERNETES:
-            assert sorted(map(json.dumps, rendered(name, major, kubernetes))) == sorted(map(json.dumps, rendered(name)))
+def test_both_helms_make_the_same(name: str) -> None:
+    assert sorted(map(json.dumps, rendered(name, "3"))) == sorted(map(json.dumps, rendered(name, "4")))
 
 
 def test_every_template_is_rendered_by_some_values() -> None:
     sources = set()
     for file in CI.values():
         text = helm("4", "template", "p2p", CHART, "--values", file)
-        sources |= {line.partition("# Source: localai-p2p-exporter/")[2] for line in text.splitlines() if "# Source" in line}
+        sources |= {
+            line.partition("# Source: localai-p2p-exporter/")[2] for line in text.splitlines() if "# Source" in line
+        }
     partials = ("_", "NOTES")
     named = {str(file.relative_to(CHART)) for file in TEMPLATES if not file.name.startswith(partials)}
     assert sources == named
@@ -104,15 +104,15 @@ def test_the_judges_see_a_typo(kind: str, path: tuple[str, ...], wrong: object) 
     part = one
     for key in path[:-1]:
         part = part[key]
-    judge(one, "1.31")
+    judge(one, MIDDLE)
     part[path[-1]] = wrong
-    with pytest.raises((jsonschema.ValidationError, kubernetes_validate.ValidationError)):
-        judge(one, "1.31")
+    with pytest.raises(REFUSED):
+        judge(one, MIDDLE)
 
 
 def test_a_kind_without_a_judge_is_an_error() -> None:
-    with pytest.raises(LookupError, match="nobody judges example.org/v1 Unheard"):
-        judge({"apiVersion": "example.org/v1", "kind": "Unheard"}, "1.31")
+    with pytest.raises(LookupError, match=r"nobody judges example\.org/v1 Unheard"):
+        judge({"apiVersion": "example.org/v1", "kind": "Unheard"}, MIDDLE)
 
 
 @pytest.mark.heavy
@@ -147,49 +147,60 @@ def test_what_selects_pods_selects_the_exporters_and_not_the_tests(name: str) ->
     assert dict(carried)["app.kubernetes.io/name"] != "local-ai"
 
 
+def words_of(container: Mapping[str, Any]) -> dict[str, str]:
+    """Return a container's flags, without the dashes, with their values."""
+    return dict(word.removeprefix("--").partition("=")[::2] for word in container["args"])
+
+
 @pytest.mark.parametrize("name", CI)
-def test_what_names_a_port_names_one_that_is_there(name: str) -> None:
+def test_ports_are_those_that_the_exporter_listens_on(name: str) -> None:
     found = rendered(name)
     container = of_kind(found, "Deployment")["spec"]["template"]["spec"]["containers"][0]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    words = dict(word.removeprefix("--").partition("=")[::2] for word in container["args"])
+    words = words_of(container)
     assert words["web.listen-address"] == f":{ports['metrics']}"
     assert words.get("web.health-address") == (f":{ports['health']}" if "health" in ports else None)
-    for probe, path in (("livenessProbe", "/-/healthy"), ("readinessProbe", "/-/ready")):
-        asked = container[probe]["httpGet"]
-        assert asked == {"path": path, "port": "health" if "web.config.file" in words else "metrics"}
-    service = next((one for one in found if one["kind"] == "Service"), None)
-    (served,) = service["spec"]["ports"] if service else [None]
-    if served:
-        assert (served["name"], served["targetPort"]) == ("metrics", "metrics")
+    probed = "health" if "web.config.file" in words else "metrics"
+    assert container["livenessProbe"]["httpGet"] == {"path": "/-/healthy", "port": probed}
+    assert container["readinessProbe"]["httpGet"] == {"path": "/-/ready", "port": probed}
+    assert probed in ports
+
+
+def service_of(found: Any) -> tuple[str, Mapping[str, Any]]:
+    """Return the Service's name and its port."""
+    service = of_kind(found, "Service")
+    (port,) = service["spec"]["ports"]
+    return service["metadata"]["name"], port
+
+
+def backends(one: Object) -> list[Any]:
+    """Return where an Ingress or an HTTPRoute sends requests."""
+    if one["kind"] == "Ingress":
+        return [rule["http"]["paths"][0]["backend"]["service"] for rule in one["spec"]["rules"]]
+    return [backend for rule in one["spec"]["rules"] for backend in rule["backendRefs"]]
+
+
+@pytest.mark.parametrize("name", CI)
+def test_what_leads_to_a_port_leads_to_the_metrics(name: str) -> None:
+    found = rendered(name)
+    path = words_of(of_kind(found, "Deployment")["spec"]["template"]["spec"]["containers"][0])["web.telemetry-path"]
     for one in found:
-        if one["kind"] == "ServiceMonitor":
-            assert served
-            (endpoint,) = one["spec"]["endpoints"]
-            assert (endpoint["port"], endpoint["path"]) == (served["name"], words["web.telemetry-path"])
-        elif one["kind"] == "PodMonitor":
-            (endpoint,) = one["spec"]["podMetricsEndpoints"]
-            assert (endpoint["port"], endpoint["path"]) == ("metrics", words["web.telemetry-path"])
-            assert endpoint["port"] in ports
+        spec = one.get("spec", {})
+        if one["kind"] == "Service":
+            assert [(port["name"], port["targetPort"]) for port in spec["ports"]] == [("metrics", "metrics")]
+        elif one["kind"] in ("ServiceMonitor", "PodMonitor"):
+            (endpoint,) = spec.get("endpoints") or spec["podMetricsEndpoints"]
+            assert (endpoint["port"], endpoint["path"]) == ("metrics", path)
         elif one["kind"] == "ScrapeConfig":
-            assert service
-            assert served
-            (static,) = one["spec"]["staticConfigs"]
-            assert static["targets"] == [f"{service['metadata']['name']}.{NAMESPACE}.svc:{served['port']}"]
-            assert one["spec"]["metricsPath"] == words["web.telemetry-path"]
+            service, port = service_of(found)
+            assert [static["targets"] for static in spec["staticConfigs"]] == [[f"{service}.llm.svc:{port['port']}"]]
+            assert spec["metricsPath"] == path
         elif one["kind"] == "NetworkPolicy":
-            for rule in one["spec"]["ingress"][:2]:
-                assert [port["port"] for port in rule["ports"]] == ["metrics"]
-        elif one["kind"] == "Ingress":
-            assert service
-            for rule in one["spec"]["rules"]:
-                backend = rule["http"]["paths"][0]["backend"]["service"]
-                assert backend == {"name": service["metadata"]["name"], "port": {"name": "metrics"}}
-        elif one["kind"] == "HTTPRoute":
-            assert service
-            assert served
-            backend = one["spec"]["rules"][0]["backendRefs"][0]
-            assert backend == {"name": service["metadata"]["name"], "port": served["port"]}
+            assert [rule["ports"] for rule in spec["ingress"][:2]] == [[{"port": "metrics"}]] * 2
+        elif one["kind"] in ("Ingress", "HTTPRoute"):
+            service, port = service_of(found)
+            named = {"port": {"name": port["name"]}} if one["kind"] == "Ingress" else {"port": port["port"]}
+            assert all(backend == {"name": service, **named} for backend in backends(one))
 
 
 @pytest.mark.parametrize("name", CI)
@@ -353,7 +364,9 @@ def test_the_operators_own_objects_hold_templates() -> None:
 
 
 def notes(name: str) -> str:
-    return run("4", "install", "p2p", CHART, "--namespace", NAMESPACE, "--dry-run=client", "--values", CI[name]).stdout.partition("NOTES:")[2]
+    return run(
+        "4", "install", "p2p", CHART, "--namespace", NAMESPACE, "--dry-run=client", "--values", CI[name]
+    ).stdout.partition("NOTES:")[2]
 
 
 @pytest.mark.parametrize(
@@ -361,12 +374,18 @@ def notes(name: str) -> str:
     [
         (
             "default",
-            "serviceMonitor.labels.release=NAME | helm test p2p --namespace llm | http://127.0.0.1:10040/metrics | "
-            "doctor --localai.url=http://local-ai | p2p-localai-p2p-exporter.llm.svc:10040 | No registry is given",
+            (
+                "serviceMonitor.labels.release=NAME | helm test p2p --namespace llm | http://127.0.0.1:10040/metrics | "
+                "doctor --localai.url=http://local-ai | p2p-localai-p2p-exporter.llm.svc:10040 | No registry is given"
+            ),
             "API key stands | replicas ask",
         ),
         ("servicemonitor", "release=kube-prometheus-stack", "Nobody yet | name this one"),
-        ("podmonitor", "monitoring/p2p-localai-p2p-exporter | podMonitor.labels.release | 2 replicas ask", "Nobody yet"),
+        (
+            "podmonitor",
+            "monitoring/p2p-localai-p2p-exporter | podMonitor.labels.release | 2 replicas ask",
+            "Nobody yet",
+        ),
         ("scrapeconfig", "this ScrapeConfig", "Nobody yet"),
         ("annotations", "prometheus.io/scrape on Pods", "Nobody yet"),
         ("inline-secret", "API key stands in the release's values | http://p2p-local-ai every 15s", "sk-only"),

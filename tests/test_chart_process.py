@@ -1,4 +1,4 @@
-"""The chart's containers, run: the exporter's own parser takes their command lines, and their probes and scrape answer."""
+"""The chart's containers, run: the exporter takes their command lines, and their probes and scrape answer."""
 
 import argparse
 import signal
@@ -117,7 +117,10 @@ def test_a_value_that_is_not_given_is_left_to_the_program() -> None:
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Certificate]:
     folder = tmp_path_factory.mktemp("keys")
     ca = make_authority(folder, "ca")
-    return {"ca": ca, **{name: make_leaf(folder, name, ca, "DNS:localhost,IP:127.0.0.1") for name in ("server", "client")}}
+    return {
+        "ca": ca,
+        **{name: make_leaf(folder, name, ca, "DNS:localhost,IP:127.0.0.1") for name in ("server", "client")},
+    }
 
 
 WEB_CONFIG = b"""\

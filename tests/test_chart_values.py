@@ -151,7 +151,9 @@ def test_the_schema_takes_addresses(url: str) -> None:
     assert not errors(over(DEFAULTS, {"localai": {"url": url}}))
 
 
-@pytest.mark.parametrize("url", ["", "local-ai", "ftp://local-ai", "http://", "http://a b", "http://a?b", "http://{{ a"])
+@pytest.mark.parametrize(
+    "url", ["", "local-ai", "ftp://local-ai", "http://", "http://a b", "http://a?b", "http://{{ a"]
+)
 def test_the_schema_refuses_what_is_no_address(url: str) -> None:
     assert errors(over(DEFAULTS, {"localai": {"url": url}}))
 

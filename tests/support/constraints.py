@@ -23,7 +23,22 @@ class Violation:
 
 
 _TEXTS = ("soon", "No_Name", "/", "%", "http:", " ", "/ ", "$1", "one", "")
-"""Between them they violate every pattern; a test finds out."""
+"""Between them they violate every pattern."""
+
+_VIOLATE: Mapping[str, Callable[[Any], Any]] = {
+    "type": lambda type_: [] if "string" in type_ else "text",
+    "enum": lambda _: "else",
+    "pattern": lambda pattern: next(text for text in _TEXTS if not re.search(pattern, text)),
+    "minimum": lambda bound: bound - 1,
+    "maximum": lambda bound: bound + 1,
+    "maxLength": lambda bound: "a" * (bound + 1),
+    "minLength": lambda _: "",
+    "additionalProperties": lambda _: {"unheard-of": 1},
+    "required": dict.fromkeys,
+    "propertyNames": lambda names: {names["not"]["enum"][0]: "x"},
+    "not": lambda refused: refused.get("const", "/-/healthy"),
+}
+"""For each keyword what it refuses, from its value in the schema; of a key that has to be there, a null."""
 
 
 def violations(schema: Mapping[str, Any], at: Place = (), wrap: Wrap = lambda inner: inner) -> Iterator[Violation]:
@@ -40,27 +55,10 @@ def violations(schema: Mapping[str, Any], at: Place = (), wrap: Wrap = lambda in
 
 
 def _wrong(schema: Mapping[str, Any]) -> Iterator[tuple[Place, Any]]:
-    if "type" in schema:
-        yield ("type",), [] if "string" in schema["type"] else "text"
-    if "enum" in schema:
-        yield ("enum",), "else"
-    if "pattern" in schema:
-        yield ("pattern",), next(text for text in _TEXTS if not re.search(schema["pattern"], text))
-    for bound, step in (("minimum", -1), ("maximum", 1)):
-        if bound in schema:
-            yield (bound,), schema[bound] + step
-    if "maxLength" in schema:
-        yield ("maxLength",), "a" * (schema["maxLength"] + 1)
-    if "minLength" in schema:
-        yield ("minLength",), ""
-    if schema.get("additionalProperties") is False:
-        yield ("additionalProperties",), {"unheard-of": 1}
-    if "required" in schema:
-        yield ("required",), {name: None for name in schema["required"]}
-    if "propertyNames" in schema:
-        yield ("propertyNames", "not"), {schema["propertyNames"]["not"]["enum"][0]: "x"}
-    if "not" in schema:
-        yield ("not",), schema["not"].get("const", "/-/healthy")
+    for keyword, violate in _VIOLATE.items():
+        # A mapping of further keys is judged by their own schema.
+        if keyword in schema and not (keyword == "additionalProperties" and schema[keyword]):
+            yield (keyword, "not") if keyword == "propertyNames" else (keyword,), violate(schema[keyword])
 
 
 def constraints(schema: Any, at: Place = ()) -> Iterator[Place]:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent.parent
 _FOLDER = ROOT / ".cache" / "helm"
 
 MAJORS = ("3", "4")
-KUBERNETES = ("1.25", "1.31", "1.37")
+OLDEST, MIDDLE, NEWEST = KUBERNETES = ("1.25", "1.31", "1.37")
 RELEASE, NAMESPACE = "p2p", "llm"
 
 CI = {file.name.removesuffix("-values.yaml"): file for file in sorted((CHART / "ci").glob("*-values.yaml"))}
@@ -50,7 +50,7 @@ def run(major: str, *words: str | Path, values: Values | None = None) -> subproc
     places = {f"HELM_{name}_HOME": str(_FOLDER / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
     return subprocess.run(
         [program(major), *map(str, words)],
-        env={"PATH": os.environ["PATH"], "KUBECONFIG": os.devnull, **places},
+        env={"PATH": os.environ["PATH"], "KUBECONFIG": os.devnull, "SOURCE_DATE_EPOCH": "0", **places},
         input=json.dumps(values or {}),  # JSON is YAML
         capture_output=True,
         text=True,
@@ -66,18 +66,18 @@ def helm(major: str, *words: str | Path, values: Values | None = None) -> str:
     return done.stdout
 
 
-def template(kubernetes: str = "1.31", chart: str | Path = CHART) -> list[str | Path]:
+def template(kubernetes: str = MIDDLE, chart: str | Path = CHART) -> list[str | Path]:
     """Return the words that render the chart for a Kubernetes; `--values` go behind."""
     return ["template", RELEASE, chart, "--namespace", NAMESPACE, "--kube-version", kubernetes]
 
 
 def objects(text: str) -> list[Object]:
     """Return the objects of a stream of YAML."""
-    return [one for one in yaml.load_all(text, _Loader) if one]  # noqa: S506 - a safe loader's child
+    return [one for one in yaml.load_all(text, _Loader) if one]
 
 
 @functools.cache
-def rendered(name: str, major: str = "4", kubernetes: str = "1.31") -> tuple[Object, ...]:
+def rendered(name: str, major: str = "4", kubernetes: str = MIDDLE) -> tuple[Object, ...]:
     """Return what a values file of ci/ makes of the chart."""
     return tuple(objects(helm(major, *template(kubernetes), "--values", CI[name])))
 

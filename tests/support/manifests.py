@@ -1,14 +1,15 @@
-"""Whether an object is one that Kubernetes, or the owner of its kind, would take; strictly, so that a typo is an error."""
+"""Whether Kubernetes, or the owner of its kind, would take an object; strictly, so that a typo is an error."""
 
 import functools
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import kubernetes_validate
+import kubernetes_validate  # type: ignore[import-untyped]
 from cloudcoil.models.prometheus_operator import v1, v1alpha1
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.protocols import Validator
+from pydantic import BaseModel
 
 from support.helm import Object
 
@@ -20,7 +21,7 @@ BUILT_IN = {
 }
 """Kinds whose schemas every Kubernetes from 1.25 on has."""
 
-_OPERATOR = {
+_OPERATOR: Mapping[tuple[str, str], type[BaseModel]] = {
     ("monitoring.coreos.com/v1", "ServiceMonitor"): v1.ServiceMonitor,
     ("monitoring.coreos.com/v1", "PodMonitor"): v1.PodMonitor,
     ("monitoring.coreos.com/v1", "PrometheusRule"): v1.PrometheusRule,
@@ -95,6 +96,9 @@ _WRITTEN_BY_HAND: Mapping[tuple[str, str], Mapping[str, Any]] = {
     },
 }
 
+REFUSED = (ValidationError, kubernetes_validate.ValidationError)
+"""What `judge` raises of an object that is none of its kind."""
+
 _METADATA = {
     "type": "object",
     "required": ["name", "namespace", "labels"],
@@ -154,6 +158,6 @@ def judge(one: Object, kubernetes: str) -> None:
 
     Raises:
         LookupError: nobody here knows the kind.
-        jsonschema.ValidationError, kubernetes_validate.ValidationError: it is none.
+        REFUSED: it is none.
     """
     _judge(json.dumps(one), kubernetes)
