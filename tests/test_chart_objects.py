@@ -10,7 +10,20 @@ from typing import Any
 import pytest
 import yaml
 from chart_values import CHART
-from support.helm import CI, KUBERNETES, MAJORS, MIDDLE, NAMESPACE, Object, helm, of_kind, render, rendered, run
+from support.helm import (
+    CI,
+    KUBERNETES,
+    MAJORS,
+    MIDDLE,
+    NAMESPACE,
+    Object,
+    helm,
+    objects,
+    of_kind,
+    render,
+    rendered,
+    run,
+)
 from support.manifests import REFUSED, judge, validator_of
 
 pytestmark = pytest.mark.helm
@@ -356,6 +369,37 @@ def test_recreating_has_no_rolling_update() -> None:
     assert of_kind(rendered("full"), "Deployment")["spec"]["strategy"] == {"type": "Recreate"}
     rolling = of_kind(rendered("default"), "Deployment")["spec"]["strategy"]
     assert rolling == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+
+
+def test_names_that_yaml_would_take_for_something_else_stay_names() -> None:
+    values = {
+        "fullnameOverride": "on",
+        "localai": {
+            "auth": {"existingSecret": {"name": "12", "key": "13"}},
+            "tls": {
+                "ca": {"existingConfigMap": {"name": "14", "key": "15"}},
+                "clientCertificate": {"existingSecret": "16"},
+            },
+        },
+        "web": {"config": {"existingSecret": {"name": "17", "key": "18"}, "tlsSecret": "19"}},
+        "serviceAccount": {"name": "20"},
+        "serviceMonitor": {"enabled": True, "namespace": "21", "interval": "0", "scrapeTimeout": "0"},
+        "prometheusRule": {"enabled": True, "alerts": {"LocalAIP2PHostLost": {"for": "0"}}},
+        "priorityClassName": "22",
+        "runtimeClassName": "23",
+        "ingress": {"enabled": True, "className": "24", "hosts": [{"host": "a"}]},
+    }
+    words = ["template", "25", CHART, "--namespace", "26", "--values", CI["default"], "--values", "-"]
+    for one in objects(helm("4", *words, values=values)):
+        judge(one, MIDDLE)
+
+
+def test_a_null_leaves_a_part_to_kubernetes() -> None:
+    parts = ("livenessProbe", "readinessProbe", "resources", "podSecurityContext", "securityContext")
+    found = render({**dict.fromkeys(parts), "strategy": {"rollingUpdate": None}})
+    for one in found:
+        judge(one, MIDDLE)
+    assert of_kind(found, "Deployment")["spec"]["strategy"] == {"type": "RollingUpdate"}
 
 
 def test_the_operators_own_objects_hold_templates() -> None:

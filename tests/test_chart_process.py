@@ -1,8 +1,11 @@
 """The chart's containers, run: the exporter takes their command lines, and their probes and scrape answer."""
 
 import argparse
+import re
 import signal
 import ssl
+import threading
+import time
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
@@ -13,7 +16,7 @@ from typing import Any
 import pytest
 from support.certificates import Certificate, make_authority, make_leaf
 from support.helm import CI, Object, Values, of_kind, render, rendered
-from support.pod import Container, Entries, containers
+from support.pod import Container, Entries, containers, write
 from support.processes import PATIENCE_SECONDS, nobody
 from support.prometheus import free_port
 
@@ -211,6 +214,26 @@ def test_a_container_runs_with_its_own_command_line_and_files(
     log = (tmp_path / "log").read_text("utf-8")
     assert "this variable is none of the exporter's" not in log
     assert KEY not in log
+
+
+def last_success(page: str) -> float:
+    """Return when LocalAI was last understood, in Unix seconds."""
+    (text,) = re.findall(r"^localai_p2p_exporter_last_poll_success_timestamp_seconds (\S+)$", page, re.MULTILINE)
+    return float(text)
+
+
+def test_a_rotated_key_is_read_without_a_restart(localai: Simulator, given: Given, tmp_path: Path) -> None:
+    localai.apply(f"key {KEY}")
+    found = near(localai.url, "existing-secret", {"poll": {"interval": "200ms"}})
+    exporter = containers(exporter_of(found), found, given, tmp_path / "files")[0]
+    with exporter.running(tmp_path / "log"):
+        localai.apply("key sk-rotated")
+        write(exporter.folders["api-key"], {"api-key": b"sk-rotated\n"})
+        rotated = time.time()
+        while last_success(scrape(exporter, None)) <= rotated:
+            assert time.time() < rotated + PATIENCE_SECONDS
+            # Nobody is told that a poll has ended: one has to look.
+            threading.Event().wait(0.05)
 
 
 def asking(found: list[Object], given: Given, folder: Path) -> dict[str, Container]:

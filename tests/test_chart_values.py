@@ -144,6 +144,7 @@ def test_the_schema_takes_what_is_right(name: str) -> None:
         "http://local-ai",
         "https://local-ai.llm.svc:8443/a/b",
         "http://[::1]:8080",
+        "http://local-ai/@home",
         "http://{{ .Release.Name }}-local-ai:{{ .Values.x }}/p",
     ],
 )

@@ -116,15 +116,28 @@ def containers(
         root = folder / spec["name"]
         folders = {}
         for mount in spec.get("volumeMounts", []):
-            place = root / mount["mountPath"].lstrip("/")
-            place.mkdir(parents=True)
-            folders[mount["name"]] = place
-            for path, content in _files(volumes[mount["name"]], there).items():
-                (place / path).write_bytes(content)
+            folders[mount["name"]] = root / mount["mountPath"].lstrip("/")
+            write(folders[mount["name"]], _files(volumes[mount["name"]], there))
         words = [_elsewhere(word, spec, root) for word in spec.get("args", [])]
         variables = {one["name"]: one["value"] for one in spec.get("env", []) if "value" in one}
         made.append(Container(spec, words, variables, folders))
     return made
+
+
+def write(folder: Path, files: Entries) -> None:
+    """Write a volume's files as the kubelet does, whole by one link, so that a second time changes all at once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    generation = folder / f"..generation-{len(list(folder.iterdir()))}"
+    generation.mkdir()
+    for name, content in files.items():
+        (generation / name).write_bytes(content)
+    fresh = folder / "..fresh"
+    fresh.symlink_to(generation.name)
+    fresh.rename(folder / "..data")
+    for name in files:
+        link = folder / name
+        if not link.is_symlink():
+            link.symlink_to(f"..data/{name}")
 
 
 def _entries(one: Object) -> Entries:

@@ -9,10 +9,10 @@ How the exporter is called, and which files it reads: for the Deployment and for
 
 {{/* Refuses what the schema cannot: secrets, which its errors would repeat, and values that are compared. */}}
 {{- define "localai-p2p-exporter.validate" -}}
-{{- if contains "@" .Values.localai.url -}}
+{{- if regexMatch "://[^/]*@" .Values.localai.url -}}
 {{- fail "localai.url: a user or password has no place in it. LocalAI's API key goes into localai.auth.existingSecret" -}}
 {{- end -}}
-{{- if contains "@" .Values.localai.proxyUrl -}}
+{{- if regexMatch "://[^/]*@" .Values.localai.proxyUrl -}}
 {{- fail "localai.proxyUrl: a user or password has no place in it: give a proxy that needs none" -}}
 {{- end -}}
 {{- if regexMatch "[^!-~]|," .Values.localai.auth.apiKey -}}
@@ -134,34 +134,34 @@ envFrom:
 {{- with include "localai-p2p-exporter.apiKeySecret" . }}
 - name: api-key
   secret:
-    secretName: {{ . }}
+    secretName: {{ . | quote }}
     defaultMode: 0440
     items:
-      - key: {{ ternary "api-key" $.Values.localai.auth.existingSecret.key (empty $.Values.localai.auth.existingSecret.name) }}
+      - key: {{ ternary "api-key" $.Values.localai.auth.existingSecret.key (empty $.Values.localai.auth.existingSecret.name) | quote }}
         path: api-key
 {{- end }}
 {{- with .Values.localai.tls.ca }}
 {{- if .existingSecret.name }}
 - name: ca
   secret:
-    secretName: {{ .existingSecret.name }}
+    secretName: {{ .existingSecret.name | quote }}
     defaultMode: 0440
     items:
-      - key: {{ .existingSecret.key }}
+      - key: {{ .existingSecret.key | quote }}
         path: ca.crt
 {{- else if or .existingConfigMap.name .pem }}
 - name: ca
   configMap:
-    name: {{ .existingConfigMap.name | default (include "localai-p2p-exporter.fullname" $) }}
+    name: {{ .existingConfigMap.name | default (include "localai-p2p-exporter.fullname" $) | quote }}
     items:
-      - key: {{ ternary "ca.crt" .existingConfigMap.key (empty .existingConfigMap.name) }}
+      - key: {{ ternary "ca.crt" .existingConfigMap.key (empty .existingConfigMap.name) | quote }}
         path: ca.crt
 {{- end }}
 {{- end }}
 {{- with .Values.localai.tls.clientCertificate.existingSecret }}
 - name: client
   secret:
-    secretName: {{ . }}
+    secretName: {{ . | quote }}
     defaultMode: 0440
 {{- end }}
 {{- end -}}
@@ -181,13 +181,13 @@ envFrom:
 {{- with .Values.web.config.existingSecret.name }}
 - name: web-config
   secret:
-    secretName: {{ . }}
+    secretName: {{ . | quote }}
     defaultMode: 0440
 {{- end }}
 {{- with .Values.web.config.tlsSecret }}
 - name: web-tls
   secret:
-    secretName: {{ . }}
+    secretName: {{ . | quote }}
     defaultMode: 0440
 {{- end }}
 {{- end -}}
@@ -205,10 +205,10 @@ envFrom:
 {{/* Annotations of the Pods: a change of what the chart itself wrote starts them anew; the operator's go first. */}}
 {{- define "localai-p2p-exporter.podAnnotations" -}}
 {{- $ours := dict -}}
-{{- with include (print .Template.BasePath "/secret.yaml") . | trim -}}
+{{- with .Values.localai.auth.apiKey -}}
 {{- $_ := set $ours "checksum/secret" (sha256sum .) -}}
 {{- end -}}
-{{- with include (print .Template.BasePath "/configmap.yaml") . | trim -}}
+{{- with .Values.localai.tls.ca.pem -}}
 {{- $_ := set $ours "checksum/configmap" (sha256sum .) -}}
 {{- end -}}
 {{- if .Values.scrapeAnnotations.enabled -}}
@@ -220,4 +220,18 @@ envFrom:
 {{- with merge dict .Values.podAnnotations $ours -}}
 {{ toYaml . }}
 {{- end -}}
+{{- end -}}
+
+{{/* What both containers of `helm test` have in common with the exporter's. */}}
+{{- define "localai-p2p-exporter.testContainer" -}}
+image: {{ include "localai-p2p-exporter.image" . | quote }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+{{- with .Values.securityContext }}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.resources }}
+resources:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end -}}

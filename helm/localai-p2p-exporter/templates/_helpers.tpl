@@ -16,8 +16,8 @@ Names, labels and the image: what every object shares.
 
 {{/* What selects the exporter's Pods; a Deployment's selector never changes, so neither may this. */}}
 {{- define "localai-p2p-exporter.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "localai-p2p-exporter.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "localai-p2p-exporter.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{/* The labels of every object. */}}
@@ -49,7 +49,7 @@ app.kubernetes.io/part-of: localai-p2p-exporter
 {{/* The labels of the Pod of `helm test`, which nothing that selects the exporter selects. */}}
 {{- define "localai-p2p-exporter.testLabels" -}}
 app.kubernetes.io/name: {{ include "localai-p2p-exporter.name" . | trunc 58 | trimSuffix "-" }}-test
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{/* The image. A digest goes before the tag. */}}
@@ -82,9 +82,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 {{- end }}
 {{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .Values.runtimeClassName }}
-runtimeClassName: {{ . }}
+runtimeClassName: {{ . | quote }}
 {{- end }}
 {{- end -}}

@@ -28,7 +28,7 @@ A text of it holds a threshold as `@name`. Prometheus's own templates pass throu
 - alert: {{ $rule.alert }}
   expr: |-
     {{- $expr | nindent 4 }}
-  for: {{ $given.for | default $rule.for }}
+  for: {{ $given.for | default $rule.for | quote }}
   labels:
     {{- merge (dict "severity" ($given.severity | default $rule.severity)) $values.prometheusRule.alertLabels | toYaml | nindent 4 }}
   annotations:

@@ -8,8 +8,8 @@ How Prometheus scrapes the exporter: what ServiceMonitor, PodMonitor and ScrapeC
 {{- $values := index . 2 -}}
 kind: {{ index . 1 }}
 metadata:
-  name: {{ include "localai-p2p-exporter.fullname" $root }}
-  namespace: {{ $values.namespace | default $root.Release.Namespace }}
+  name: {{ include "localai-p2p-exporter.fullname" $root | quote }}
+  namespace: {{ $values.namespace | default $root.Release.Namespace | quote }}
   labels:
     {{- include "localai-p2p-exporter.labelsWith" (list $root $values.labels) | nindent 4 }}
   {{- with $values.annotations }}
@@ -25,7 +25,7 @@ selector:
     {{- include "localai-p2p-exporter.selectorLabels" . | nindent 4 }}
 namespaceSelector:
   matchNames:
-    - {{ .Release.Namespace }}
+    - {{ .Release.Namespace | quote }}
 {{- end -}}
 
 {{/* The endpoint of a monitor: (list . VALUES). */}}
@@ -36,10 +36,10 @@ port: metrics
 path: {{ $root.Values.web.telemetryPath }}
 scheme: {{ .scheme }}
 {{- with .interval }}
-interval: {{ . }}
+interval: {{ . | quote }}
 {{- end }}
 {{- with .scrapeTimeout }}
-scrapeTimeout: {{ . }}
+scrapeTimeout: {{ . | quote }}
 {{- end }}
 {{- with .tlsConfig }}
 tlsConfig:
