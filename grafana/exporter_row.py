@@ -5,6 +5,7 @@ from look import (
     BAD,
     GOOD,
     PLAIN,
+    SHARED,
     WARN,
     Frame,
     Group,
@@ -87,8 +88,8 @@ def _durations() -> timeseries.Panel:
     frame = Frame(
         title="Poll duration",
         about="How long a whole poll took: the mean, and what 95 of 100 polls stay below. Red: close to the "
-        "deadline, 10 s by default, at which a poll fails. Do: ask LocalAI's `/api/p2p/workers` by curl; a LocalAI that is busy, "
-        "or far away, is slow too.",
+        "deadline, 10 s by default, at which a poll fails. Do: ask LocalAI's `/api/p2p/workers` by curl; a LocalAI "
+        "that is busy, or far away, is slow too.",
         empty="no polls",
         width=8,
         height=8,
@@ -133,16 +134,16 @@ def _instances() -> table.Panel:
         return scoped(f'max by ({EXPORTER}, {label}) (label_join({metric}, "{label}", "", "version"))')
 
     columns = {
-        "instance": "Instance",
-        "Value #A": "P2P",
-        "localai": "LocalAI",
-        "generation": "API generation",
-        "source": "Read from",
-        "fingerprint": "Network",
-        "exporter": "Exporter",
-        "Value #F": "Certificate",
-        "job": "Job",
-        "cluster": "Cluster",
+        "instance": ("Instance", SHARED),
+        "Value #A": ("P2P", 70),
+        "localai": ("LocalAI", SHARED),
+        "generation": ("API generation", 130),
+        "source": ("Read from", 230),
+        "fingerprint": ("Network", 170),
+        "exporter": ("Exporter", 100),
+        "Value #F": ("Certificate", 120),
+        "job": ("Job", 130),
+        "cluster": ("Cluster", 110),
     }
     return (
         rows(
@@ -165,8 +166,8 @@ def _scrapes() -> timeseries.Panel:
     frame = Frame(
         title="Scrape duration",
         about="How long Prometheus waited for the exporter's page; LocalAI is not asked meanwhile. Red: close to the "
-        "10 s after which Prometheus gives up by default, and the exporter counts as down. Do: look at the load of its machine, and "
-        "at how many nodes have series.",
+        "10 s after which Prometheus gives up by default, and the exporter counts as down. Do: look at the load of its "
+        "machine, and at how many nodes have series.",
         empty="no scrape",
         width=12,
         height=7,

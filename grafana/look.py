@@ -35,6 +35,9 @@ SOURCE = option.DataSourceRef(type_val="prometheus", uid="${datasource}")
 Steps = tuple[tuple[float | None, str], ...]
 Property = model.DynamicConfigValue
 
+SHARED = 0
+"""The width of a column that takes what the others leave."""
+
 CALM: Steps = ((None, PLAIN),)
 """Where no number is wrong by itself."""
 
@@ -148,10 +151,16 @@ def numbers(frame: Frame, *queries: prometheus.Dataquery, named: bool = True) ->
         _framed(stat.Panel(), frame, queries)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
         .text_mode(mode)
+        .orientation(option.VizOrientation.VERTICAL)
         .graph_mode(option.BigValueGraphMode.NONE)
         .color_mode(option.BigValueColorMode.VALUE)
         .wide_layout(False)
     )
+
+
+def by_name(panel: stat.Panel) -> stat.Panel:
+    """Return a panel of numbers of which the names matter most: one below the other, the number beside it."""
+    return panel.orientation(option.VizOrientation.HORIZONTAL).wide_layout(True)
 
 
 def graph(frame: Frame, *queries: prometheus.Dataquery) -> timeseries.Panel:
@@ -169,6 +178,18 @@ def graph(frame: Frame, *queries: prometheus.Dataquery) -> timeseries.Panel:
 def limit(panel: timeseries.Panel) -> timeseries.Panel:
     """Return a graph with its thresholds as dashed lines."""
     return panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(option.GraphThresholdsStyleMode.DASHED))
+
+
+def band(panel: timeseries.Panel) -> timeseries.Panel:
+    """Return a graph on the colours of its thresholds: good between two of them."""
+    return panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(option.GraphThresholdsStyleMode.AREA))
+
+
+def crowded(panel: timeseries.Panel) -> timeseries.Panel:
+    """Return a graph of so many lines that a legend would be longer than the graph: the nearest one is named."""
+    return panel.legend(
+        common.VizLegendOptions().show_legend(False).display_mode(option.LegendDisplayMode.HIDDEN)
+    ).tooltip(common.VizTooltipOptions().mode(option.TooltipDisplayMode.SINGLE))
 
 
 def counts(frame: Frame, *queries: prometheus.Dataquery) -> timeseries.Panel:
@@ -206,15 +227,16 @@ def bars(frame: Frame, *queries: prometheus.Dataquery) -> bargauge.Panel:
     )
 
 
-def rows(frame: Frame, columns: Mapping[str, str], *queries: prometheus.Dataquery) -> table.Panel:
+def rows(frame: Frame, columns: Mapping[str, tuple[str, int]], *queries: prometheus.Dataquery) -> table.Panel:
     """Return a table whose rows are what all queries have in common.
 
     Args:
         frame: of the panel.
-        columns: the title of each field, in the order of the columns; fields that are not named do not show.
+        columns: the title and width in pixels (`SHARED` for what the others leave) of each field, in the order of the
+            columns; fields that are not named do not show.
         queries: each with a value, named `Value #A` and so on, or `Value` where there is but one query.
     """
-    return (
+    panel = (
         _framed(table.Panel(), frame, queries)
         .cell_height(option.TableCellHeight.SM)
         .with_transformation(model.DataTransformerConfig("merge", options={}))
@@ -226,12 +248,16 @@ def rows(frame: Frame, columns: Mapping[str, str], *queries: prometheus.Dataquer
                 "organize",
                 options={
                     "indexByName": {name: place for place, name in enumerate(columns)},
-                    "renameByName": dict(columns),
+                    "renameByName": {name: title for name, (title, _) in columns.items()},
                     "excludeByName": {},
                 },
             )
         )
     )
+    for title, width in columns.values():
+        if width != SHARED:
+            panel.override_by_name(title, [Property("custom.width", width)])
+    return panel
 
 
 def sorted_by(*columns: tuple[str, bool]) -> list[Builder[option.TableSortByFieldState]]:
@@ -265,4 +291,8 @@ def coloured(steps: Steps) -> list[Property]:
 
 def spoken(meanings: Mapping[str, tuple[str, str]]) -> list[Property]:
     """Return the properties of a column of words instead of values, coloured."""
-    return [Property("mappings", [words(meanings)]), Property("custom.cellOptions", {"type": "color-text"})]
+    return [
+        Property("mappings", [words(meanings)]),
+        Property("custom.cellOptions", {"type": "color-text"}),
+        Property("custom.align", "left"),
+    ]

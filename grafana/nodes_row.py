@@ -5,11 +5,13 @@ from look import (
     BAD,
     GOOD,
     PLAIN,
+    SHARED,
     WARN,
     Frame,
     Group,
     Property,
     coloured,
+    crowded,
     graph,
     graphed,
     limit,
@@ -20,10 +22,9 @@ from look import (
 )
 from queries import EXPORTER, HOST, ONLINE_TO_SOMEBODY, ROLE, YOUNGEST_AGE, bound, scoped
 from rulebook import NODE
-from variables import ONE_HOST
+from variables import to_one_host
 
-OFFLINE_SECONDS = 40
-"""The age at which LocalAI calls a node offline."""
+from exporter.decode import ONLINE_WITHIN_SECONDS
 
 _AHEAD_SECONDS = bound("NodeClockAhead", "ahead_seconds")
 
@@ -59,20 +60,16 @@ group by ({NODE}, version) (
 )
 or label_replace({several}, "version", "several", "", "")"""
     columns = {
-        "host": "Host",
-        "id": "Node",
-        "role": "Role",
-        "backend": "Backend",
-        "Value #A": "Status",
-        "Value #B": "Last seen",
-        "Value #C": "Changes in 1 h",
-        "Value #D": "Listed by",
-        "version": "LocalAI that lists it",
-        "cluster": "Cluster",
-    }
-    link = {
-        "title": "Only this host",
-        "url": ONE_HOST,
+        "host": ("Host", SHARED),
+        "id": ("Node", SHARED),
+        "role": ("Role", 90),
+        "backend": ("Backend", 100),
+        "Value #A": ("Status", 90),
+        "Value #B": ("Last seen", 100),
+        "Value #C": ("Changes in 1 h", 130),
+        "Value #D": ("Listed by", 90),
+        "version": ("LocalAI that lists it", 170),
+        "cluster": ("Cluster", 110),
     }
     return (
         rows(
@@ -84,9 +81,8 @@ or label_replace({several}, "version", "several", "", "")"""
             listed(scoped(f"count by ({NODE}) (localai_p2p_node_online)", ROLE, HOST)),
             listed(scoped(one, ROLE, HOST)),
         )
-        .filterable(True)
         .sort_by(sorted_by(("Status", False), ("Last seen", False)))
-        .override_by_name("Host", [Property("links", [link])])
+        .override_by_name("Host", [to_one_host()])
         .override_by_name("Status", spoken({"0": ("offline", BAD), "1": ("online", GOOD)}))
         .override_by_name(
             "Last seen",
@@ -99,17 +95,21 @@ def _ages() -> timeseries.Panel:
     frame = Frame(
         title="Age of heartbeats",
         about="The age of each node's newest heartbeat, on LocalAI's clock: a sawtooth up to 35 s is healthy, and at "
-        "the dashed line LocalAI calls the node offline. Nodes older than 2 minutes are gone and leave the graph, as "
-        "do those whose clock runs a minute ahead (see Trust). Red: the node is offline. Do: one line that climbs is a "
-        "node that died; all at once are LocalAI's P2P or its network.",
-        empty="no node was seen within 2 minutes",
+        "the dashed line LocalAI calls the node offline. After a minute it leaves the graph, and where its clock "
+        "runs ahead it is not in it (see Trust). Red: the node is offline. Do: one line that climbs is a node that "
+        "died; all at once are LocalAI's P2P or its network.",
+        empty="no node was seen lately",
         width=24,
         height=9,
         unit="s",
-        steps=((None, GOOD), (OFFLINE_SECONDS, BAD)),
+        steps=((None, GOOD), (ONLINE_WITHIN_SECONDS, BAD)),
         alerts=("HostLost", "AllNodesStaleAtOnce"),
     )
-    expr = f"({YOUNGEST_AGE} > -60) < 120"
+    # What is far away would flatten the rest.
+    expr = f"({YOUNGEST_AGE} >= -{_AHEAD_SECONDS:g}) < 60"
     return (
-        limit(graph(frame, graphed(scoped(expr, ROLE, HOST), "{{id}}"))).decimals(0).axis_soft_min(0).axis_soft_max(50)
+        crowded(limit(graph(frame, graphed(scoped(expr, ROLE, HOST), "{{id}}"))))
+        .decimals(0)
+        .axis_soft_min(0)
+        .axis_soft_max(ONLINE_WITHIN_SECONDS)
     )

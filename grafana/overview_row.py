@@ -3,10 +3,12 @@
 from grafana_foundation_sdk.builders import stat
 from grafana_foundation_sdk.models import common as option
 from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
-from look import BAD, GOOD, NOTE, PLAIN, WARN, Frame, Group, Property, fixed, numbers, told, words
+from look import BAD, GOOD, NOTE, PLAIN, WARN, Frame, Group, Property, by_name, fixed, numbers, told, words
 from queries import EXPORTER, HOST, KNOWN, ONLINE_TO_SOMEBODY, ROLE, YOUNGEST_AGE, bound, inside, scoped
 from records import EXPECTED, ONLINE, UP
 from rulebook import KIND, PREFIX
+
+from exporter.decode import ONLINE_WITHIN_SECONDS
 
 _FIRING = f'alertname=~"{PREFIX}.+", alertstate="firing"'
 _HERE = 'cluster=~"$cluster|"'
@@ -19,8 +21,8 @@ def row() -> Group:
         "Overview",
         (
             _api(),
-            _of_expected("worker", "Workers", ("NoWorkersOnline", "BelowExpected", "CapacityDropped")),
-            _of_expected("federated", "Federated", ("BelowExpected", "AllNodesStaleAtOnce")),
+            _of_expected("worker", "Workers", 5, ("NoWorkersOnline", "BelowExpected", "CapacityDropped")),
+            _of_expected("federated", "Federated", 4, ("BelowExpected", "AllNodesStaleAtOnce")),
             _dead(),
             _age(),
             _alerts(),
@@ -37,7 +39,7 @@ def _api() -> stat.Panel:
         "LocalAI says that it is off. "
         "Do: `localai-p2p-exporter doctor --localai.url LOCALAI`; row Exporter shows the reason of failed polls.",
         empty="no exporter",
-        width=6,
+        width=4,
         height=5,
         steps=((None, BAD), (1, GOOD)),
         alerts=("APIUnreachable", "APIKeyRejected", "ExporterDown", "P2PDisabled"),
@@ -50,10 +52,12 @@ sort(bottomk(12, min by (cluster, instance) (
 )))"""
     off = "max by (cluster, instance) (localai_p2p_enabled) == 0"
     return (
-        numbers(
-            frame,
-            told(scoped(expr), "{{cluster}} {{instance}}"),
-            told(scoped(off), "{{cluster}} {{instance}} P2P"),
+        by_name(
+            numbers(
+                frame,
+                told(scoped(expr), "{{cluster}} {{instance}}"),
+                told(scoped(off), "{{cluster}} {{instance}} P2P"),
+            )
         )
         .mappings([words({"0": ("down", BAD), "1": ("up", GOOD)})])
         .override_by_query("B", [Property("mappings", [words({"0": ("off", BAD)})])])
@@ -61,7 +65,7 @@ sort(bottomk(12, min by (cluster, instance) (
     )
 
 
-def _of_expected(role: str, title: str, alerts: tuple[str, ...]) -> stat.Panel:
+def _of_expected(role: str, title: str, width: int, alerts: tuple[str, ...]) -> stat.Panel:
     frame = Frame(
         title=title,
         about=f"How many {role} nodes are online, each once, however many exporters see it, and how many there should "
@@ -69,7 +73,7 @@ def _of_expected(role: str, title: str, alerts: tuple[str, ...]) -> stat.Panel:
         "online than expected; without an expectation, so many were online within the time range, and none is now. "
         "Do: row Membership shows which hosts went, row Nodes since when.",
         empty="unknown",
-        width=4,
+        width=width,
         height=5,
         steps=((None, PLAIN), (1, GOOD)),
         alerts=alerts,
@@ -127,10 +131,10 @@ def _age() -> stat.Panel:
         "offline, at 40 s. Do: row Nodes, Age of heartbeats shows which one; if it lasts or comes back, look at that "
         "host's network and clock.",
         empty="none online",
-        width=3,
+        width=4,
         height=5,
         unit="s",
-        steps=((None, GOOD), (30, WARN), (40, BAD)),
+        steps=((None, GOOD), (30, WARN), (ONLINE_WITHIN_SECONDS, BAD)),
         alerts=("HostFlapping", "NodeClockBehind"),
     )
     expr = scoped(f"max({YOUNGEST_AGE} and {ONLINE_TO_SOMEBODY} == 1)", ROLE, HOST)
@@ -157,12 +161,14 @@ def _alerts() -> stat.Panel:
 0 * count(last_over_time({UP.name}{{cluster=~"$cluster"}}[$__range]))
 unless count(ALERTS{{{_FIRING}, {_HERE}}})"""
     return (
-        numbers(
-            frame,
-            told(firing("critical"), "{{alertname}}"),
-            told(firing("warning"), "{{alertname}}"),
-            told(firing("info"), "{{alertname}}"),
-            told(quiet, "firing"),
+        by_name(
+            numbers(
+                frame,
+                told(firing("critical"), "{{alertname}}"),
+                told(firing("warning"), "{{alertname}}"),
+                told(firing("info"), "{{alertname}}"),
+                told(quiet, "firing"),
+            )
         )
         .override_by_query("A", [fixed(BAD)])
         .override_by_query("B", [fixed(WARN)])

@@ -29,6 +29,9 @@ _SELECTOR = re.compile(
 )
 
 
+_RULES = {one.name: one for one in ALERTS}
+
+
 def scoped(expr: str, *matchers: str) -> str:
     """Return `expr` with the matchers of the target in each selector, and those of `matchers` whose label it has."""
 
@@ -43,7 +46,7 @@ def scoped(expr: str, *matchers: str) -> str:
 
 def alert(name: str, *matchers: str) -> str:
     """Return an alert's expression, with what it reads of recording rules written out, scoped."""
-    (rule,) = (one for one in ALERTS if one.name == name)
+    rule = _RULES[name]
     expr = rule.filled(rule.expr)
     for record in reversed(RECORDS):
         expr = expr.replace(record.name, f"({record.expr})")
@@ -51,9 +54,8 @@ def alert(name: str, *matchers: str) -> str:
 
 
 def bound(name: str, threshold: str) -> float:
-    """Return a threshold of an alert, so that a panel turns red where the alert fires."""
-    (rule,) = (one for one in ALERTS if one.name == name)
-    return rule.thresholds[threshold]
+    """Return a threshold of an alert, so that a panel changes its colour where the alert fires."""
+    return _RULES[name].thresholds[threshold]
 
 
 def inside(aggregation: str, expr: str) -> str:
@@ -65,10 +67,11 @@ def inside(aggregation: str, expr: str) -> str:
 KNOWN = f"""\
 (
   count by ({KIND}) (max by ({NODE}) (localai_p2p_node_online))
+  + max by ({KIND}) (sum by ({KIND}, instance) (localai_p2p_nodes_hidden))
   > max by ({KIND}) (localai_p2p_nodes)
 )
 or max by ({KIND}) (localai_p2p_nodes)"""
-"""Nodes of each kind that some LocalAI knows, each once; counted as the rules count the online ones."""
+"""Nodes of each kind that some LocalAI knows, those with series once each: at least the largest total."""
 
 ONLINE_TO_SOMEBODY = f"max by ({NODE}) (localai_p2p_node_online)"
 """1 for each node that some LocalAI calls online, else 0."""

@@ -7,23 +7,25 @@ from look import (
     GOOD,
     NOTE,
     PLAIN,
+    SHARED,
     WARN,
     Frame,
     Group,
+    band,
     bars,
     counts,
     fixed,
     graph,
     graphed,
-    limit,
     listed,
     numbers,
     rows,
     spoken,
     told,
 )
-from queries import HOST, ROLE, alert, bound, scoped
+from queries import HOST, ROLE, alert, bound, inside, scoped
 from rulebook import KIND, NODE
+from variables import to_one_host
 
 _OFFSET_SECONDS = bound("ClockOffset", "seconds")
 
@@ -37,23 +39,33 @@ def _clocks() -> table.Panel:
     frame = Frame(
         title="Nodes whose clock is wrong",
         about="LocalAI compares the node's clock with its own; the exporter also notes when it saw the heartbeat move. "
-        "Runs ahead: stamped in the future, or online to LocalAI though nothing moved for 3 minutes; dead, it "
-        "would still be called online. Lags: heartbeats keep coming, and LocalAI called it offline within 10 minutes. "
-        "Do: set the clock of that host, and keep it by NTP.",
+        "Runs ahead: stamped in the future, or online to LocalAI though nothing moved for 3 minutes; dead, it would "
+        "still be called online. Lags: heartbeats keep coming, and LocalAI has called it offline again and again for "
+        "20 minutes. Do: set the clock of that host, and keep it by NTP.",
         empty="no node's clock is seen to be wrong",
-        width=10,
+        width=12,
         height=8,
         alerts=("NodeClockAhead", "NodeClockBehind"),
     )
     ahead = alert("NodeClockAhead", ROLE, HOST)
-    behind = alert("NodeClockBehind", ROLE, HOST)
+    # At each of five looks within the time for which the alert waits: a node that died late is not one that lags.
+    lagging = f"({alert('NodeClockBehind', ROLE, HOST)})[10m:2m]"
+    behind = f"{inside('count_over_time', lagging)} >= 5"
     expr = f"""\
 label_replace({ahead}, "clock", "runs ahead", "", "")
 or
 label_replace({behind}, "clock", "lags", "", "")"""
-    columns = {"host": "Host", "clock": "Its clock", "id": "Node", "role": "Role", "cluster": "Cluster"}
-    return rows(frame, columns, listed(expr)).override_by_name(
-        "Its clock", spoken({"runs ahead": ("runs ahead", WARN), "lags": ("lags", WARN)})
+    columns = {
+        "host": ("Host", SHARED),
+        "clock": ("Its clock", 110),
+        "role": ("Role", 90),
+        "cluster": ("Cluster", 100),
+        "id": ("Node", SHARED),
+    }
+    return (
+        rows(frame, columns, listed(expr))
+        .override_by_name("Host", [to_one_host()])
+        .override_by_name("Its clock", spoken({"runs ahead": ("runs ahead", WARN), "lags": ("lags", WARN)}))
     )
 
 
@@ -65,7 +77,7 @@ def _views() -> timeseries.Panel:
         "gone. Do: which instances see each other? Look at the network between them, and at LocalAI's log for its "
         "P2P; a restart of the smaller side joins it again.",
         empty="nothing known of any node",
-        width=14,
+        width=12,
         height=8,
         alerts=("ViewsDisagree",),
     )
@@ -81,6 +93,8 @@ count by (cluster) (
             graphed(scoped(counted, ROLE), "{{cluster}} {{instance}} {{role}}"),
             graphed(scoped(disputed, ROLE, HOST), "{{cluster}} disputed"),
         )
+        # Of a window of 5 minutes each: more points would cost more, and show no more.
+        .interval("1m")
         .override_by_regexp("/worker$/", [fixed(NOTE)])
         .override_by_regexp("/federated$/", [fixed(ASIDE)])
         .override_by_regexp("/disputed$/", [fixed(BAD)])
@@ -94,7 +108,7 @@ def _offset() -> timeseries.Panel:
         f"Red: more than {_OFFSET_SECONDS:g} s either way, so that one of "
         "the two is wrong; if it is LocalAI's, its verdicts on nodes are too. Do: NTP on both machines.",
         empty="LocalAI told no time",
-        width=10,
+        width=8,
         height=8,
         unit="s",
         steps=((None, BAD), (-_OFFSET_SECONDS, GOOD), (_OFFSET_SECONDS, BAD)),
@@ -102,10 +116,10 @@ def _offset() -> timeseries.Panel:
     )
     expr = scoped("max by (cluster, instance) (localai_p2p_server_clock_offset_seconds)")
     return (
-        limit(graph(frame, graphed(expr, "{{cluster}} {{instance}}")))
+        band(graph(frame, graphed(expr, "{{cluster}} {{instance}}")))
         .decimals(1)
-        .axis_soft_min(-_OFFSET_SECONDS)
-        .axis_soft_max(_OFFSET_SECONDS)
+        .axis_soft_min(-2 * _OFFSET_SECONDS)
+        .axis_soft_max(2 * _OFFSET_SECONDS)
     )
 
 
@@ -117,13 +131,13 @@ def _ids() -> bargauge.Panel:
         "restarts in a loop, or a host name that many machines share. Orange: worth a look. Do: read "
         "that host's log, and find what restarts it.",
         empty="nothing known of any node",
-        width=8,
+        width=10,
         height=8,
         steps=((None, NOTE), (10, WARN)),
         alerts=("DeadNodesPileUp", "DuplicateNodesOnHost"),
     )
     expr = f"topk(10, count by (cluster, role, backend, host) (max by ({NODE}) (localai_p2p_node_online)))"
-    return bars(frame, told(scoped(expr, ROLE, HOST), "{{cluster}} {{host}} {{role}} {{backend}}"))
+    return bars(frame, told(scoped(expr, ROLE, HOST), "{{cluster}} {{host}} {{role}}"))
 
 
 def _hidden() -> stat.Panel:

@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.builders.dashboard import DatasourceVariable, QueryVariable
 from grafana_foundation_sdk.models.dashboard import VariableOption, VariableRefresh, VariableSort
-from look import SOURCE
+from look import SOURCE, Property
 
 UID = "localai-p2p"
 
@@ -51,8 +51,8 @@ def _kept(*names: str) -> str:
     return "&".join(f"${{{name}:queryparam}}" for name in names)
 
 
-ONE_HOST = (
-    f"/d/{UID}?{_kept('datasource', 'cluster', 'job', 'instance', 'role')}"
-    "&var-host=${__value.raw:percentencode}&${__url_time_range}"
-)
-"""This dashboard for the host in a table's cell, all else as it is."""
+def to_one_host() -> Property:
+    """Return the property of a column of hosts by which each leads to its graphs alone, all else as it is."""
+    kept = _kept("datasource", "cluster", "job", "instance", "role")
+    url = f"/d/{UID}?{kept}&var-host=${{__value.raw:percentencode}}&${{__url_time_range}}"
+    return Property("links", [{"title": "Only this host", "url": url}])

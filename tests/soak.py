@@ -95,7 +95,7 @@ def soak(seconds: float, say: Callable[[str], None]) -> list[str]:
         tempfile.TemporaryDirectory() as folder,
         Hostile(time.time) as localai,
         serving("--localai.url", localai.url, *flags, lifetime=seconds + _PATIENCE_SECONDS) as served,
-        prometheus(Path(folder), served.url, SCRAPE_SECONDS) as server,
+        prometheus(Path(folder), served.url, interval=SCRAPE_SECONDS) as server,
     ):
         # A full pipe would make the exporter wait for its reader.
         threading.Thread(target=_drain, args=(served.process.stderr,), name="log", daemon=True).start()

@@ -15,39 +15,41 @@ from look import BAD
 from records import UP
 from rulebook import RUNBOOK
 from support.dashboard import (
-    ANNOTATIONS,
+    DASHBOARD,
     DOCUMENT,
-    IN_PANELS,
     IN_VARIABLES,
     PANELS,
     QUERIES,
     VARIABLES,
-    Query,
+    Asked,
     elements,
-    interpolated,
+    filled,
 )
 from support.exemptions import UNSHOWN
+from support.grafana import Panel, legend_labels
+from support.interpolation import names
 from support.prometheus import tool
 from support.promql import SERIES, labels, metric, parsed, selectors
 from support.rules import METRICS
 
 RULES_OWN = {"ALERTS", UP.name}
+ANNOTATIONS: list[dict[str, Any]] = DOCUMENT["annotations"]["list"]
 NOT_OURS = {*RULES_OWN, "scrape_duration_seconds", "process_resident_memory_bytes"}
-READ = {metric(selector) for query in QUERIES for selector in selectors(parsed(query.expr))} - NOT_OURS
+READ = {metric(selector) for asked in QUERIES for selector in selectors(parsed(asked.query.expr))} - NOT_OURS
 
-each_query = pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.place)
+each_query = pytest.mark.parametrize("asked", QUERIES, ids=lambda asked: asked.place)
 each_panel = pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
 
-CHOICES: dict[str, dict[str, list[str]]] = {
+CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
     "all": {},
     "one each": {
-        "cluster": ["home.lab"],
-        "job": ["localai-p2p"],
-        "instance": ["10.0.0.1:10040"],
-        "role": ["worker"],
-        "host": ["gpu-01.home.lab"],
+        "cluster": ("home.lab",),
+        "job": ("localai-p2p",),
+        "instance": ("10.0.0.1:10040",),
+        "role": ("worker",),
+        "host": ("gpu-01.home.lab",),
     },
-    "two each": {name: ["a.b", "(c)"] for name in VARIABLES if name != "datasource"},
+    "two each": dict.fromkeys(VARIABLES, ("a.b", "(c)")),
 }
 
 
@@ -125,30 +127,32 @@ def test_nothing_overlaps_and_no_line_has_a_gap() -> None:
 
 
 def test_every_variable_is_used() -> None:
-    asked = " ".join(query.expr for query in QUERIES)
-    assert set(re.findall(r"\$(\w+)", asked)) - {"__range", "__rate_interval"} == set(VARIABLES) - {"datasource"}
+    used = set().union(*(names(asked.query.expr) for asked in QUERIES))
+    assert used - {"__range", "__rate_interval"} == set(VARIABLES)
 
 
 def test_a_variable_narrows_those_after_it() -> None:
     before: list[str] = []
-    for query in IN_VARIABLES:
-        assert re.findall(r"\$(\w+)", query.expr) == before
-        before.append(query.place.removeprefix("$"))
+    for asked in IN_VARIABLES:
+        assert re.findall(r"\$(\w+)", asked.query.expr) == before
+        before.append(asked.place.removeprefix("$"))
+    assert before == ["cluster", "job", "instance", "role", "host"]
 
 
 def test_all_finds_targets_without_a_cluster() -> None:
-    assert VARIABLES["cluster"]["allValue"] == ".*"
-    assert {VARIABLES[name]["allValue"] for name in ("job", "instance", "role", "host")} == {".+"}
-    assert all(VARIABLES[query.place.removeprefix("$")]["includeAll"] for query in IN_VARIABLES)
+    patterns = {name: variable.all_value for name, variable in VARIABLES.items()}
+    assert patterns == {"cluster": ".*", "job": ".+", "instance": ".+", "role": ".+", "host": ".+"}
+    chosen = [one["current"]["value"] for one in DOCUMENT["templating"]["list"] if one["type"] == "query"]
+    assert chosen == [["$__all"]] * len(VARIABLES)
 
 
 @each_query
-def test_a_selector_is_narrowed_by_every_variable_that_fits(query: Query) -> None:
-    found = selectors(parsed(query.expr))
+def test_a_selector_is_narrowed_by_every_variable_that_fits(asked: Asked) -> None:
+    found = selectors(parsed(asked.query.expr))
     assert found
     used = [{matcher.value.rstrip("|") for matcher in selector.matchers.matchers} for selector in found]
     for selector, values in zip(found, used, strict=True):
-        if query not in IN_VARIABLES:
+        if asked not in IN_VARIABLES:
             assert {"$cluster"} <= values
             assert selector.name in RULES_OWN or {"$job", "$instance"} <= values
         for label in ("role", "host"):
@@ -157,48 +161,43 @@ def test_a_selector_is_narrowed_by_every_variable_that_fits(query: Query) -> Non
 
 
 @each_query
-def test_the_labels_of_a_legend_are_left_by_its_query(query: Query) -> None:
-    assert set(re.findall(r"{{(\w+)}}", query.legend)) <= labels(parsed(query.expr))
+def test_the_labels_of_a_legend_are_left_by_its_query(asked: Asked) -> None:
+    assert legend_labels(asked.query.legend) <= labels(parsed(asked.query.expr))
 
 
-@pytest.mark.parametrize("annotation", ANNOTATIONS, ids=lambda annotation: annotation["name"])
-def test_an_annotation_is_tagged_by_labels_of_its_query(annotation: dict[str, Any]) -> None:
-    assert set(annotation["tagKeys"].split(",")) <= labels(parsed(annotation["expr"]))
-    assert annotation["target"]["expr"] == annotation["expr"]
-    assert annotation["target"]["interval"] == annotation["step"]
+def test_an_annotation_has_its_query_in_both_places() -> None:
+    for annotation in ANNOTATIONS:
+        assert annotation["target"]["expr"] == annotation["expr"]
+        assert annotation["target"]["interval"] == annotation["step"]
 
 
-@pytest.mark.parametrize("panel", [one for one in PANELS if one["type"] == "table"], ids=lambda panel: panel["title"])
-def test_the_columns_of_a_table_come_from_its_queries(panel: dict[str, Any]) -> None:
-    columns = panel["transformations"][-1]["options"]["renameByName"]
-    queries = [query for query in IN_PANELS if query.panel["id"] == panel["id"]]
-    brought = set().union(*(labels(parsed(query.expr)) for query in queries))
-    values = {f"Value #{target['refId']}" for target in panel["targets"]}
-    assert set(columns) <= brought | values
-    titles = {override["matcher"]["options"] for override in panel["fieldConfig"]["overrides"]}
-    titles |= {one["displayName"] for one in panel["options"].get("sortBy", [])}
+@pytest.mark.parametrize(
+    "panel", [one for one in DASHBOARD.panels if one.json["type"] == "table"], ids=lambda one: one.title
+)
+def test_the_columns_of_a_table_come_from_its_queries(panel: Panel) -> None:
+    columns = dict(panel.transformations)["organize"]["renameByName"]
+    brought = set().union(*(labels(parsed(query.expr)) for query in panel.queries))
+    assert set(columns) <= brought | {f"Value #{query.ref}" for query in panel.queries}
+    titles = {name for _, name in panel.overrides} | {
+        one["displayName"] for one in panel.json["options"].get("sortBy", [])
+    }
     assert titles <= set(columns.values())
-    assert all(target["format"] == "table" and target["instant"] for target in panel["targets"])
+    assert all(target["format"] == "table" and target["instant"] for target in panel.json["targets"])
 
 
 @pytest.mark.parametrize("chosen", CHOICES.values(), ids=CHOICES)
 @each_query
-def test_a_query_is_grammatical_in_prometheus_3(query: Query, chosen: dict[str, list[str]]) -> None:
-    expr = interpolated(query.expr, chosen)
+def test_a_query_is_grammatical_in_prometheus_3(asked: Asked, chosen: dict[str, tuple[str, ...]]) -> None:
+    expr = filled(asked.query, chosen)
     assert "$" not in expr
     promql_parser.parse(expr)
 
 
 @pytest.mark.prometheus
 @pytest.mark.parametrize("chosen", CHOICES.values(), ids=CHOICES)
-def test_every_query_is_grammatical_in_prometheus_2(chosen: dict[str, list[str]], tmp_path: Path) -> None:
-    rules = [{"record": f"q{place}", "expr": interpolated(query.expr, chosen)} for place, query in enumerate(QUERIES)]
+def test_every_query_is_grammatical_in_prometheus_2(chosen: dict[str, tuple[str, ...]], tmp_path: Path) -> None:
+    rules = [{"record": f"q{place}", "expr": filled(asked.query, chosen)} for place, asked in enumerate(QUERIES)]
     file = tmp_path / "queries.yml"
     file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}), "utf-8")  # JSON is YAML
     done = subprocess.run([tool("promtool"), "check", "rules", str(file)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_chosen_values_are_matched_as_they_are() -> None:
-    one, two = interpolated("$host", {"host": ["a.b-1"]}), interpolated("$host", {"host": ["a.b-1", "c"]})
-    assert (one, two) == ("a\\\\.b-1", "(a\\\\.b-1|c)")

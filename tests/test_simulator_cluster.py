@@ -151,6 +151,19 @@ def test_equal_seeds_give_equal_clusters() -> None:
     assert names(1) != names(2)
 
 
+def test_two_localais_of_one_seed_show_the_same_nodes() -> None:
+    one, two = Cluster(START, "gateway-1", seed=7), Cluster(START, "gateway-2", seed=7)
+    one.join(FEDERATED, "gateway-2", START)
+    for cluster in (two, one):
+        cluster.join(LLAMA_CPP, "gpu-01", START)
+        cluster.join(MLX, "gpu-01", START)
+    two.join(FEDERATED, "gateway-1", START)
+    assert one.entries(START + 300) == two.entries(START + 300)
+    one.restart_localai(START + 300)
+    two.restart("gateway-1", START + 300)
+    assert {entry.id for entry in one.entries(START + 600)} < {entry.id for entry in two.entries(START + 600)}
+
+
 def test_a_flapping_node_goes_offline_and_returns_under_the_same_id() -> None:
     cluster = Cluster(START)
     name = cluster.join(LLAMA_CPP, "gpu-02", START, phase=20.0, delay=4.0).name

@@ -2,6 +2,7 @@
 
 import random
 import string
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import floor
@@ -113,7 +114,9 @@ class Process:
 class Cluster:
     """The processes of a cluster and the LocalAI instance that lists them.
 
-    LocalAI itself is a federated node of its own list. Equal calls with an equal seed give equal clusters.
+    LocalAI itself is a federated node of its own list. Equal calls with an equal seed give equal clusters. What chance
+    gives a process hangs on the seed, the host and how often something started there: two clusters of one seed, each
+    with a LocalAI of its own, show the same nodes from two sides.
 
     Attributes:
         host: LocalAI's own host name.
@@ -121,8 +124,8 @@ class Cluster:
 
     def __init__(self, now: float, host: str = "localai", seed: int = 0) -> None:
         self.host = host
-        # A test wants the same names at each run; nobody's secret hangs on them.
-        self._random = random.Random(seed)  # noqa: S311
+        self._seed = seed
+        self._starts: Counter[str] = Counter()
         self._processes: list[Process] = []
         self._forgotten: dict[str, Process] = {}  # the last of each host: `restart` has to know what ran there
         self._localai_since = now
@@ -149,15 +152,16 @@ class Cluster:
             phase: seconds to its second announcement.
             delay: seconds until LocalAI knows of an announcement.
         """
+        chance = self._chance(host)
         process = Process(
             kind=kind,
             host=host,
-            name="".join(self._random.choices(_NAME_LETTERS, k=_NAME_LENGTH)),
+            name="".join(chance.choices(_NAME_LETTERS, k=_NAME_LENGTH)),
             joined_at=now,
             skew=skew,
-            phase=HEARTBEAT * (1 - self._random.random()) if phase is None else phase,
-            delay=MAX_DELAY * self._random.random() if delay is None else delay,
-            tunnel_port=self._random.choice(_TUNNEL_PORTS),
+            phase=HEARTBEAT * (1 - chance.random()) if phase is None else phase,
+            delay=MAX_DELAY * chance.random() if delay is None else delay,
+            tunnel_port=chance.choice(_TUNNEL_PORTS),
         )
         self._processes.append(process)
         return process
@@ -210,6 +214,11 @@ class Cluster:
         """Return what LocalAI lists at `now`, in the order of the ids."""
         listed = (process.listed(now, self._localai_since) for process in self._processes)
         return sorted((entry for entry in listed if entry is not None), key=lambda entry: entry.id)
+
+    def _chance(self, host: str) -> random.Random:
+        self._starts[host] += 1
+        # A test wants the same names at each run; nobody's secret hangs on them.
+        return random.Random(f"{self._seed} {self._starts[host]} {host}")  # noqa: S311
 
     def _on(self, host: str) -> list[Process]:
         if host == self.host:

@@ -1,4 +1,4 @@
-"""The dashboard as Grafana reads it, and its queries as Grafana sends them."""
+"""Our dashboard as Grafana reads it, and what it asks."""
 
 import json
 import re
@@ -8,84 +8,59 @@ from typing import Any
 
 from dashboard import FILE
 
+from support.grafana import Dashboard, Query
+from support.interpolation import Choice, Window, interpolated, seconds_variables
+
 DOCUMENT: dict[str, Any] = json.loads(FILE.read_text("utf-8"))
+DASHBOARD = Dashboard.of(DOCUMENT)
+VARIABLES = {one.name: one for one in DASHBOARD.variables}
 
-ALL = "$__all"
-"""The value of a variable of which everything is chosen."""
-
-VARIABLES: dict[str, dict[str, Any]] = {one["name"]: one for one in DOCUMENT["templating"]["list"]}
-ANNOTATIONS: list[dict[str, Any]] = DOCUMENT["annotations"]["list"]
-
-GLOBALS = {"__range": "21600s", "__rate_interval": "1m", "__interval": "15s"}
-"""What Grafana itself fills in: 6 hours, and a datasource that is scraped every 15 s."""
+_SIX_HOURS = Window(0, 6 * 3600)
 
 
 def elements() -> Iterator[dict[str, Any]]:
     """Give the rows and the panels, those in a folded row too, in the order of the page."""
     for one in DOCUMENT["panels"]:
         yield one
-        yield from one.get("panels") or []
+        yield from one.get("panels") or ()
 
 
 PANELS = [one for one in elements() if one["type"] != "row"]
 
 
 @dataclass(frozen=True)
-class Query:
-    """One query.
+class Asked:
+    """One query, and whose it is.
 
     Attributes:
-        place: the panel's, annotation's or variable's name, and which of its queries it is.
-        expr: PromQL with variables in it; of a variable the selector whose label is listed.
-        legend: as Grafana has it, empty for none.
-        panel: what it belongs to, empty for an annotation or a variable.
+        place: the panel's title and the query's letter, the annotation's name, or the variable after a dollar.
+        query: of a variable, the series whose label is listed.
     """
 
     place: str
-    expr: str
-    legend: str
-    panel: Mapping[str, Any]
+    query: Query
 
 
-def _of_panels() -> Iterator[Query]:
-    for panel in PANELS:
-        for target in panel["targets"]:
-            place = f"{panel['title']} {target['refId']}"
-            yield Query(place, target["expr"], target.get("legendFormat", ""), panel)
-
-
-def _of_variables() -> Iterator[Query]:
+def _of_variables() -> Iterator[Asked]:
     for name, variable in VARIABLES.items():
-        if variable["type"] == "query":
-            listed = re.fullmatch(r"label_values\((?P<series>.+), (?P<label>\w+)\)", variable["query"]["query"])
-            assert listed, variable["query"]
-            yield Query(f"${name}", listed["series"], f"{{{{{listed['label']}}}}}", {})
+        listed = re.fullmatch(r"label_values\((?P<series>.+), (?P<label>\w+)\)", variable.query)
+        assert listed, variable.query
+        yield Asked(f"${name}", Query("", listed["series"], instant=True, legend=f"{{{{{listed['label']}}}}}"))
 
 
-IN_PANELS = tuple(_of_panels())
-IN_ANNOTATIONS = tuple(Query(one["name"], one["target"]["expr"], one["titleFormat"], {}) for one in ANNOTATIONS)
+IN_PANELS = tuple(Asked(f"{panel.title} {query.ref}", query) for panel in DASHBOARD.panels for query in panel.queries)
+IN_ANNOTATIONS = tuple(
+    Asked(one.name, Query(one.query.ref, one.query.expr, instant=False, legend="".join(one.texts)))
+    for one in DASHBOARD.annotations
+)
 IN_VARIABLES = tuple(_of_variables())
 QUERIES = IN_PANELS + IN_ANNOTATIONS + IN_VARIABLES
 
 
-def interpolated(expr: str, chosen: Mapping[str, list[str]] | None = None, **settled: str) -> str:
-    """Return a query as it reaches Prometheus.
-
-    Args:
-        expr: with variables.
-        chosen: the values of variables, all of one that is not named.
-        settled: other values for Grafana's own, without the underscores before them.
-    """
-    ours = {name: _joined(name, (chosen or {}).get(name, [ALL])) for name in VARIABLES if name != "datasource"}
-    own = GLOBALS | {f"__{name}": value for name, value in settled.items()}
-    return re.sub(r"\$(\w+)", lambda match: (ours | own)[match[1]], expr)
-
-
-def _joined(name: str, values: list[str]) -> str:
-    if values == [ALL]:
-        text: str = VARIABLES[name]["allValue"]
-        return text
-    # Grafana escapes for a regular expression inside of a PromQL string.
-    plain = [one.replace("\\", "\\" * 4) for one in values]
-    escaped = [re.sub(r"[$^*{}\[\]'+?.()|]", r"\\\\\g<0>", one) for one in plain]
-    return escaped[0] if len(escaped) == 1 else f"({'|'.join(escaped)})"
+def filled(query: Query, chosen: Mapping[str, tuple[str, ...]]) -> str:
+    """Return a query as it reaches Prometheus, with all of each variable of which nothing is chosen."""
+    choices = {
+        name: Choice(chosen[name]) if name in chosen else Choice((), variable.all_value)
+        for name, variable in VARIABLES.items()
+    }
+    return interpolated(query.expr, seconds_variables(_SIX_HOURS, int(query.least_step) or 15) | choices)

@@ -10,8 +10,9 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,19 @@ def free_port() -> int:
         return port
 
 
+@dataclass(frozen=True)
+class Target:
+    """Whom Prometheus scrapes.
+
+    Attributes:
+        url: without a path.
+        labels: of the target, besides its job; an `instance` stands for the address.
+    """
+
+    url: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
 class Prometheus:
     """What a running Prometheus knows."""
 
@@ -43,11 +57,19 @@ class Prometheus:
         self._process = process
         self._tick = threading.Event()
 
+    def ask(self, path: str, **parameters: str | float) -> Mapping[str, Any]:
+        """Return what the HTTP API answers at a path below `/api/v1/`, its warnings included."""
+        text = urllib.parse.urlencode(parameters)
+        try:
+            with urllib.request.urlopen(f"{self._url}/api/v1/{path}?{text}", timeout=PATIENCE_SECONDS) as reply:
+                answer: Mapping[str, Any] = json.load(reply)
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{error.code} for {parameters}: {error.read().decode()}") from None
+        return answer
+
     def query(self, promql: str) -> dict[frozenset[tuple[str, str]], float]:
         """Return an instant vector by labels; those of the target are left out."""
-        text = urllib.parse.urlencode({"query": promql})
-        with urllib.request.urlopen(f"{self._url}/api/v1/query?{text}", timeout=10) as answer:
-            result: list[Mapping[str, Any]] = json.load(answer)["data"]["result"]
+        result: list[Mapping[str, Any]] = self.ask("query", query=promql)["data"]["result"]
         ours = {"__name__", "instance", "job"}
         return {
             frozenset((name, value) for name, value in one["metric"].items() if name not in ours): float(
@@ -67,11 +89,12 @@ class Prometheus:
         return {dict(labels).get(label, ""): value for labels, value in self.query(promql).items()}
 
     def wait_for_scrape_after(self, moment: float) -> None:
-        """Return when a scrape is stored that began after `moment`, in Unix seconds."""
-        self._wait(lambda: (self.value("timestamp(up)") or 0.0) > moment)
+        """Return when a scrape of each target is stored that began after `moment`, in Unix seconds."""
+        self.wait(lambda: (self.value("min(timestamp(up))") or 0.0) > moment, max(0.0, moment - time.time()))
 
-    def _wait(self, holds: Any) -> None:
-        until = time.monotonic() + PATIENCE_SECONDS
+    def wait(self, holds: Callable[[], object], soonest: float = 0.0) -> None:
+        """Return when something holds that a scrape or a rule brings about, in so many seconds at the soonest."""
+        until = time.monotonic() + soonest + PATIENCE_SECONDS
         while not holds():
             assert self._process.poll() is None, "Prometheus ended"
             assert time.monotonic() < until, "Prometheus did not get there in time"
@@ -105,14 +128,34 @@ def started(words: list[str], log: Path, url: str, ready: str = "/-/ready") -> I
         process.wait(PATIENCE_SECONDS)
 
 
+def _static(target: Target) -> dict[str, Any]:
+    return {"targets": [target.url.removeprefix("http://")], "labels": dict(target.labels)}
+
+
 @contextmanager
-def prometheus(folder: Path, target: str, interval: float = SCRAPE_INTERVAL_SECONDS) -> Iterator[Prometheus]:
-    """Run Prometheus on a free loopback port, with its data in `folder`, against one target's URL."""
+def prometheus(
+    folder: Path, *targets: Target | str, interval: float = SCRAPE_INTERVAL_SECONDS, rules: Sequence[Path] = ()
+) -> Iterator[Prometheus]:
+    """Run Prometheus on a free loopback port.
+
+    Args:
+        folder: for its files; what is already in `data` below it is its past.
+        targets: whom it scrapes; a URL is a target without labels.
+        interval: seconds from one scrape, and from one evaluation of the rules, to the next.
+        rules: files with rules.
+    """
     port = free_port()
+    every = f"{interval * 1000:.0f}ms"
     configuration = {
-        "global": {"scrape_interval": f"{interval * 1000:.0f}ms", "scrape_timeout": "500ms"},
+        "global": {"scrape_interval": every, "scrape_timeout": "500ms", "evaluation_interval": every},
+        "rule_files": [str(file) for file in rules],
         "scrape_configs": [
-            {"job_name": "localai-p2p", "static_configs": [{"targets": [target.removeprefix("http://")]}]}
+            {
+                "job_name": "localai-p2p",
+                "static_configs": [
+                    _static(target if isinstance(target, Target) else Target(target)) for target in targets
+                ],
+            }
         ],
     }
     file = folder / "prometheus.yml"

@@ -86,8 +86,13 @@ def _combined(tree: promql.BinaryExpr) -> frozenset[str]:
         return left & right
     if _is_number(tree.lhs):
         return right
-    brought = tree.modifier.group_labels if tree.modifier else None
-    return left | frozenset(brought or ())
+    matching = tree.modifier.matching if tree.modifier else None
+    if tree.modifier is None or matching is None:
+        return left
+    if tree.modifier.card == promql.VectorMatchCardinality.OneToOne:
+        named = frozenset(matching.labels)
+        return left & named if matching.type == promql.LabelModifierType.Include else left - named
+    return left | frozenset(tree.modifier.group_labels or ())
 
 
 def _returned(tree: promql.Call) -> frozenset[str]:

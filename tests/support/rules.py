@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from generate import ALERTS, FILES, FOLDER, OPTIONAL_FILE
-from rulebook import JOB, PREFIX
+from rulebook import PREFIX
 
 from support.prometheus import tool
-from support.stories import Sample, Watch
+from support.stories import BEGAN, Sample, Watch
 
 EVALUATION_SECONDS = 30
 _BY_NAME = {alert.name: alert for alert in ALERTS}
@@ -95,9 +95,9 @@ class Case:
 
     def _input(self) -> dict[str, str]:
         if not self.watches:
-            return {_targeted(name, Watch()): values for name, values in self.series.items()}
+            return {Watch().stored(name): values for name, values in self.series.items()}
         return {
-            _targeted(name, watch): values
+            watch.stored(name): values
             for watch in self.watches
             for name, values in _values(list(watch.scrapes(self.minutes * 60, self._interval))).items()
         }
@@ -116,13 +116,6 @@ class Case:
 def _alerts(but: set[str]) -> str:
     names = "|".join(PREFIX + name for name in sorted(but))
     return f'ALERTS{{alertstate="firing",alertname!~"{names}"}}'
-
-
-def _targeted(series: str, watch: Watch) -> str:
-    name, _, labels = series.rstrip("}").partition("{")
-    cluster = f'cluster="{watch.cluster}"' if watch.cluster else ""
-    target = f'instance="{watch.instance}",job="{JOB}"'
-    return f"{name}{{{','.join(part for part in (labels, cluster, target) if part)}}}"
 
 
 def _expects(expr: str, minute: float, names: set[str]) -> dict[str, Any]:
@@ -159,7 +152,9 @@ def _values(scrapes: list[Sample | None]) -> dict[str, str]:
 
 
 def _row(name: str, scrapes: list[Sample | None]) -> Iterator[str]:
-    return _ended(sample.get(name) if sample else None for sample in scrapes)
+    # To promtool a story starts at Unix time 0.
+    shift = BEGAN if name.partition("{")[0].endswith("_timestamp_seconds") else 0.0
+    return _ended(sample[name] - shift if sample and name in sample else None for sample in scrapes)
 
 
 def _ended(values: Any) -> Iterator[str]:

@@ -1,13 +1,15 @@
 """What the exporter would have exposed while a simulated cluster lived, at each scrape, in a time that costs none.
 
 The cluster, its LocalAI, the exporter's whole pipeline and its collector are the real ones; only sockets and waits are
-not there. Times of a story are seconds from its start, which is Unix time 0 to `promtool test rules`.
+not there. Times of a story are seconds from its start.
 """
 
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from http.client import HTTPResponse
+
+from rulebook import JOB
 
 from exporter.client import Answer
 from exporter.collector import P2PCollector
@@ -21,13 +23,13 @@ from support.captures import Capture
 from support.clocks import FakeClock
 
 POLL_SECONDS = 15
+BEGAN = 1_800_000_000.0
 _POLL_BEFORE_SCRAPE = 8
-_EPOCH = 1_800_000_000.0
 _STALE_AFTER = 4 * POLL_SECONDS
 
 Span = tuple[float, float]
 Sample = Mapping[str, float]
-"""The value of each series at a scrape, by its name and labels as promtool reads them."""
+"""The value of each series at a scrape, by its name and labels as Prometheus writes them."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,9 @@ class Watch:
         hosts: that are expected.
         server_ahead: seconds by which LocalAI's clock is ahead of the exporter's.
         federates: False for a LocalAI without --federated, which lists no federated node.
-        limit: of nodes with series of their own.
+        began: when the story starts, in Unix seconds.
+        retention: of nodes with series of their own, in seconds.
+        limit: likewise, their number.
         restarts: when the exporter is away, and starts anew after it.
         lost_polls: when polls end in a timeout.
         lost_scrapes: when scrapes fail.
@@ -58,6 +62,8 @@ class Watch:
     hosts: tuple[str, ...] = ()
     server_ahead: float = 0.0
     federates: bool = True
+    began: float = BEGAN
+    retention: float = 24 * 3600
     limit: int = 5_000
     restarts: tuple[Span, ...] = ()
     lost_polls: tuple[Span, ...] = ()
@@ -70,8 +76,15 @@ class Watch:
             if tick * POLL_SECONDS % every == 0:
                 yield sample
 
+    def stored(self, series: str) -> str:
+        """Return a series of a sample as Prometheus stores it, with the target's labels."""
+        name, _, labels = series.rstrip("}").partition("{")
+        cluster = f'cluster="{self.cluster}"' if self.cluster else ""
+        target = f'instance="{self.instance}",job="{JOB}"'
+        return f"{name}{{{','.join(part for part in (labels, cluster, target) if part)}}}"
+
     def _ticks(self, seconds: float) -> Iterator[Sample | None]:
-        clock = FakeClock(_EPOCH)
+        clock = FakeClock(self.began)
         exporter: _Exporter | None = None
         asker = _Asked(self, clock)
         for tick in range(0, int(seconds) + 1, POLL_SECONDS):
@@ -83,20 +96,19 @@ class Watch:
                 exporter = None
                 yield None
                 continue
-            _set(clock, max(0, tick - _POLL_BEFORE_SCRAPE))
+            self._set(clock, max(0, tick - _POLL_BEFORE_SCRAPE))
             exporter = exporter or _Exporter(self, asker, clock)
             exporter.poller.poll()
-            _set(clock, tick)
+            self._set(clock, tick)
             sample = dict(exporter.samples())
             yield None if _within(tick, self.lost_scrapes) else sample
+
+    def _set(self, clock: FakeClock, seconds: float) -> None:
+        clock.advance(self.began + seconds - clock.wall_now)
 
 
 def _within(moment: float, spans: tuple[Span, ...]) -> bool:
     return any(start <= moment < end for start, end in spans)
-
-
-def _set(clock: FakeClock, seconds: float) -> None:
-    clock.advance(_EPOCH + seconds - clock.wall_now)
 
 
 class _Asked:
@@ -105,7 +117,6 @@ class _Asked:
     def __init__(self, watch: Watch, clock: FakeClock) -> None:
         self._watch = watch
         self._clock = clock
-        self._names: dict[tuple[str, str], int] = {}
         if watch.capture is None:
             self._stage = Stage(parse_scenario(watch.script), self._server_now())
         self.start()
@@ -115,11 +126,11 @@ class _Asked:
         self._localai = LocalAI(self, self._clock.clock, timeout=10.0)
 
     def poll(self) -> Snapshot:
-        if _within(self._clock.wall_now - _EPOCH, self._watch.lost_polls):
+        if _within(self._clock.wall_now - self._watch.began, self._watch.lost_polls):
             raise PollError(Reason.TIMEOUT, "lost")
         snapshot = self._localai.poll()
         capture = self._watch.capture
-        snapshot = self._named(snapshot) if capture is None else self._moved(snapshot, capture)
+        snapshot = snapshot if capture is None else self._moved(snapshot, capture)
         return snapshot if self._watch.federates else _unfederated(snapshot)
 
     def get(self, path: str, deadline: float) -> Answer:  # noqa: ARG002 - nothing takes time here
@@ -148,7 +159,7 @@ class _Asked:
     def _moved(self, snapshot: Snapshot, capture: Capture) -> Snapshot:
         """Move a capture to now: what lives has sent heartbeats since, what is dead has not."""
         recorded = capture.expect["clock"]
-        now, born = self._server_now() - recorded, _EPOCH - recorded
+        now, born = self._server_now() - recorded, self._watch.began - recorded
         nodes = tuple(
             replace(node, last_seen=node.last_seen + (now if _lives(node, capture) else born))
             for node in snapshot.nodes
@@ -156,15 +167,6 @@ class _Asked:
         )
         clock = ClockReading(self._server_now(), self._clock.monotonic_now, exact=True)
         return replace(snapshot, nodes=nodes, clock=clock)
-
-    def _named(self, snapshot: Snapshot) -> Snapshot:
-        """Give nodes the ids host-1, host-2 and so on in the order of their coming, whatever chance called them."""
-        for node in snapshot.nodes:
-            self._names.setdefault((node.host, node.id), 1 + sum(host == node.host for host, _ in self._names))
-        return replace(
-            snapshot,
-            nodes=tuple(replace(node, id=f"{node.host}-{self._names[node.host, node.id]}") for node in snapshot.nodes),
-        )
 
     def _server_now(self) -> float:
         return self._clock.wall_now + self._watch.server_ahead
@@ -195,7 +197,9 @@ class _Exporter:
     def __init__(self, watch: Watch, asker: _Asked, clock: FakeClock) -> None:
         asker.start()
         store = Store()
-        self.poller = Poller(asker, store, clock.clock, interval=POLL_SECONDS, retention=24 * 3600, limit=watch.limit)
+        self.poller = Poller(
+            asker, store, clock.clock, interval=POLL_SECONDS, retention=watch.retention, limit=watch.limit
+        )
         self._collector = P2PCollector(
             store,
             clock.clock,
@@ -206,9 +210,8 @@ class _Exporter:
         )
 
     def samples(self) -> Iterator[tuple[str, float]]:
-        """Yield every series but those about names, with times that count from the story's start."""
+        """Yield every series and its value."""
         for family in self._collector.collect():
             for one in family.samples:
-                shift = _EPOCH if one.name.endswith("_timestamp_seconds") else 0.0
                 labels = ",".join(f'{name}="{value}"' for name, value in one.labels.items() if value)
-                yield f"{one.name}{{{labels}}}", one.value - shift
+                yield f"{one.name}{{{labels}}}", one.value
