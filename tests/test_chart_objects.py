@@ -1,34 +1,21 @@
-"""What Helm makes of the chart: objects that Kubernetes takes, and that find each other."""
+"""The objects of the chart find each other, are restricted, and are named as the operator wants."""
 
-import copy
-import json
-import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from chart_values import CHART
 from support.helm import (
     CI,
-    KUBERNETES,
-    MAJORS,
-    MIDDLE,
     NAMESPACE,
     Object,
-    helm,
-    objects,
+    every,
     of_kind,
     render,
     rendered,
-    run,
 )
-from support.manifests import REFUSED, judge, validator_of
 
 pytestmark = pytest.mark.helm
 
-TEMPLATES = sorted((CHART / "templates").rglob("*.*"))
 LABELS = {
     "app.kubernetes.io/name",
     "app.kubernetes.io/instance",
@@ -39,11 +26,6 @@ LABELS = {
 }
 
 
-def every() -> list[Object]:
-    """Return every object that any values make."""
-    return [one for name in CI for one in rendered(name)]
-
-
 def pods(found: Any) -> Iterator[Mapping[str, Any]]:
     """Give every Pod's metadata and spec: the Deployment's and the test's."""
     for one in found:
@@ -51,90 +33,6 @@ def pods(found: Any) -> Iterator[Mapping[str, Any]]:
             yield one["spec"]["template"]
         elif one["kind"] == "Pod":
             yield one
-
-
-@pytest.mark.parametrize("major", MAJORS)
-def test_it_is_the_helm_that_it_should_be(major: str) -> None:
-    if f"HELM{major}" in os.environ:
-        assert helm(major, "version", "--template", "{{.Version}}").startswith(f"v{major}.")
-    else:
-        assert helm(major, "version", "--template", "{{.Version}}") == {"3": "v3.19.0", "4": "v4.3.1"}[major]
-
-
-@pytest.mark.parametrize(
-    "kubernetes", [one if one == MIDDLE else pytest.param(one, marks=pytest.mark.heavy) for one in KUBERNETES]
-)
-@pytest.mark.parametrize("major", MAJORS)
-@pytest.mark.parametrize("name", CI)
-def test_lint_finds_nothing_and_every_object_is_taken(name: str, major: str, kubernetes: str) -> None:
-    said = helm(major, "lint", "--strict", CHART, "--values", CI[name], "--kube-version", kubernetes)
-    assert "[WARNING]" not in said
-    found = rendered(name, major, kubernetes)
-    assert {one["kind"] for one in found} >= {"Deployment"}
-    for one in found:
-        judge(one, kubernetes)
-
-
-@pytest.mark.parametrize("name", CI)
-def test_both_helms_make_the_same(name: str) -> None:
-    assert sorted(map(json.dumps, rendered(name, "3"))) == sorted(map(json.dumps, rendered(name, "4")))
-
-
-def test_every_template_is_rendered_by_some_values() -> None:
-    sources = set()
-    for file in CI.values():
-        text = helm("4", "template", "p2p", CHART, "--values", file)
-        sources |= {
-            line.partition("# Source: localai-p2p-exporter/")[2] for line in text.splitlines() if "# Source" in line
-        }
-    partials = ("_", "NOTES")
-    named = {str(file.relative_to(CHART)) for file in TEMPLATES if not file.name.startswith(partials)}
-    assert sources == named
-
-
-def test_no_template_asks_which_cluster_it_is_rendered_for() -> None:
-    for file in TEMPLATES:
-        text = file.read_text("utf-8")
-        assert ".Capabilities" not in text, file
-        assert "lookup" not in text, file
-
-
-@pytest.mark.parametrize(
-    ("kind", "path", "wrong"),
-    [
-        ("Deployment", ("spec", "template", "spec", "enableServiceLink"), False),
-        ("Service", ("spec", "selectors"), {}),
-        ("ServiceMonitor", ("spec", "intervall"), "15s"),
-        ("PodMonitor", ("spec", "podMetricsEndpoint"), []),
-        ("ScrapeConfig", ("spec", "scrapeIntervall"), "15s"),
-        ("PrometheusRule", ("spec", "group"), []),
-        ("GrafanaDashboard", ("spec", "instances"), {}),
-        ("HTTPRoute", ("spec", "parents"), []),
-    ],
-)
-def test_the_judges_see_a_typo(kind: str, path: tuple[str, ...], wrong: object) -> None:
-    one: Any = copy.deepcopy(next(one for one in every() if one["kind"] == kind))
-    part = one
-    for key in path[:-1]:
-        part = part[key]
-    judge(one, MIDDLE)
-    part[path[-1]] = wrong
-    with pytest.raises(REFUSED):
-        judge(one, MIDDLE)
-
-
-def test_a_kind_without_a_judge_is_an_error() -> None:
-    with pytest.raises(LookupError, match=r"nobody judges example\.org/v1 Unheard"):
-        judge({"apiVersion": "example.org/v1", "kind": "Unheard"}, MIDDLE)
-
-
-@pytest.mark.heavy
-def test_the_gateway_apis_own_definition_takes_the_route() -> None:
-    folder = Path(os.environ["GATEWAY_API"]) / "config" / "crd" / "standard"
-    definition = yaml.safe_load((folder / "gateway.networking.k8s.io_httproutes.yaml").read_text("utf-8"))
-    (version,) = [one for one in definition["spec"]["versions"] if one["name"] == "v1"]
-    judge = validator_of(version["schema"]["openAPIV3Schema"]["properties"]["spec"])
-    judge.validate(of_kind(rendered("gateway"), "HTTPRoute"))
 
 
 @pytest.mark.parametrize("name", CI)
@@ -371,91 +269,9 @@ def test_recreating_has_no_rolling_update() -> None:
     assert rolling == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
 
 
-def test_names_that_yaml_would_take_for_something_else_stay_names() -> None:
-    values = {
-        "fullnameOverride": "on",
-        "localai": {
-            "auth": {"existingSecret": {"name": "12", "key": "13"}},
-            "tls": {
-                "ca": {"existingConfigMap": {"name": "14", "key": "15"}},
-                "clientCertificate": {"existingSecret": "16"},
-            },
-        },
-        "web": {"config": {"existingSecret": {"name": "17", "key": "18"}, "tlsSecret": "19"}},
-        "serviceAccount": {"name": "20"},
-        "serviceMonitor": {"enabled": True, "namespace": "21", "interval": "0", "scrapeTimeout": "0"},
-        "prometheusRule": {"enabled": True, "alerts": {"LocalAIP2PHostLost": {"for": "0"}}},
-        "priorityClassName": "22",
-        "runtimeClassName": "23",
-        "ingress": {"enabled": True, "className": "24", "hosts": [{"host": "a"}]},
-    }
-    words = ["template", "25", CHART, "--namespace", "26", "--values", CI["default"], "--values", "-"]
-    for one in objects(helm("4", *words, values=values)):
-        judge(one, MIDDLE)
-
-
-def test_a_null_leaves_a_part_to_kubernetes() -> None:
-    parts = ("livenessProbe", "readinessProbe", "resources", "podSecurityContext", "securityContext")
-    found = render({**dict.fromkeys(parts), "strategy": {"rollingUpdate": None}})
-    for one in found:
-        judge(one, MIDDLE)
-    assert of_kind(found, "Deployment")["spec"]["strategy"] == {"type": "RollingUpdate"}
-
-
 def test_the_operators_own_objects_hold_templates() -> None:
     names = {one["metadata"]["name"] for one in rendered("full")}
     assert names >= {"p2p-more", "p2p-exporter-text"}
-
-
-def notes(name: str) -> str:
-    return run(
-        "4", "install", "p2p", CHART, "--namespace", NAMESPACE, "--dry-run=client", "--values", CI[name]
-    ).stdout.partition("NOTES:")[2]
-
-
-@pytest.mark.parametrize(
-    ("name", "said", "unsaid"),
-    [
-        (
-            "default",
-            (
-                "serviceMonitor.labels.release=NAME | helm test p2p --namespace llm | http://127.0.0.1:10040/metrics | "
-                "doctor --localai.url=http://local-ai | p2p-localai-p2p-exporter.llm.svc:10040 | No registry is given"
-            ),
-            "API key stands | replicas ask",
-        ),
-        ("servicemonitor", "release=kube-prometheus-stack", "Nobody yet | name this one"),
-        (
-            "podmonitor",
-            "monitoring/p2p-localai-p2p-exporter | podMonitor.labels.release | 2 replicas ask",
-            "Nobody yet",
-        ),
-        ("scrapeconfig", "this ScrapeConfig", "Nobody yet"),
-        ("annotations", "prometheus.io/scrape on Pods", "Nobody yet"),
-        ("inline-secret", "API key stands in the release's values | http://p2p-local-ai every 15s", "sk-only"),
-        ("tls", "credentials of your web configuration", "curl http"),
-        ("full", "every 30s", "No registry is given"),
-    ],
-)
-def test_the_notes_say_what_to_do_next(name: str, said: str, unsaid: str) -> None:
-    text = notes(name)
-    for words in said.split(" | "):
-        assert words in text
-    for words in unsaid.split(" | "):
-        assert words not in text
-
-
-@pytest.mark.parametrize("name", CI)
-def test_the_notes_never_show_a_secret(name: str) -> None:
-    assert "sk-only-for-this-test" not in notes(name)
-
-
-def test_the_examples_of_the_readme_render() -> None:
-    text = (CHART / "README.md").read_text("utf-8")
-    blocks = [block.partition("```")[0] for block in text.split("```yaml\n")[1:]]
-    assert len(blocks) == 3
-    for block in blocks:
-        assert render(yaml.safe_load(block))
 
 
 def kinds(found: list[Object]) -> set[str]:

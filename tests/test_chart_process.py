@@ -151,6 +151,7 @@ def given(keys: Mapping[str, Certificate]) -> Given:
     return {
         ("Secret", "local-ai-key"): {"key": KEY.encode(), "api-key": KEY.encode()},
         ("Secret", "local-ai-ca"): {"root.pem": ca},
+        ("ConfigMap", "p2p-flags"): {"P2P_EXPORTER_EXPECT_HOST": b"gpu-4"},
         ("ConfigMap", "company-ca"): {"bundle.pem": ca},
         ("Secret", "exporter-client"): pair("client"),
         ("Secret", "exporter-tls"): {**pair("server"), "ca.crt": ca},

@@ -82,6 +82,11 @@ def rendered(name: str, major: str = "4", kubernetes: str = MIDDLE) -> tuple[Obj
     return tuple(objects(helm(major, *template(kubernetes), "--values", CI[name])))
 
 
+def every() -> list[Object]:
+    """Return every object that some file of ci/ makes."""
+    return [one for name in CI for one in rendered(name)]
+
+
 def render(values: Values, name: str = "default") -> list[Object]:
     """Return what these values, over those of a file of ci/, make of the chart."""
     return objects(helm("4", *template(), "--values", CI[name], "--values", "-", values=values))

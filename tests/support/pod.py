@@ -119,9 +119,18 @@ def containers(
             folders[mount["name"]] = root / mount["mountPath"].lstrip("/")
             write(folders[mount["name"]], _files(volumes[mount["name"]], there))
         words = [_elsewhere(word, spec, root) for word in spec.get("args", [])]
-        variables = {one["name"]: one["value"] for one in spec.get("env", []) if "value" in one}
-        made.append(Container(spec, words, variables, folders))
+        made.append(Container(spec, words, _variables(spec, there), folders))
     return made
+
+
+def _variables(spec: Mapping[str, Any], there: Mapping[tuple[str, str], Entries]) -> dict[str, str]:
+    """Return a container's environment; what it asks of its node is not there."""
+    found: dict[str, str] = {}
+    for source in spec.get("envFrom", []):
+        kind = "Secret" if "secretRef" in source else "ConfigMap"
+        name = source["secretRef" if kind == "Secret" else "configMapRef"]["name"]
+        found |= {key: content.decode() for key, content in there[kind, name].items()}
+    return found | {one["name"]: one["value"] for one in spec.get("env", []) if "value" in one}
 
 
 def write(folder: Path, files: Entries) -> None:
