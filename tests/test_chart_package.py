@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from chart_values import CHART
-from support.helm import CI, MAJORS, helm, objects, rendered, template
+from support.helm import CI, MAJORS, Object, helm, objects, rendered, template
 from support.prometheus import free_port, started, tool
 
 from exporter import __version__
@@ -67,3 +68,18 @@ def test_a_registry_gives_back_the_chart(major: str, registry: str, tmp_path: Pa
     words = template(chart=f"{registry}/{CHART.name}")
     pulled = helm(major, *words, "--version", __version__, "--plain-http", "--values", CI["servicemonitor"])
     assert objects(pulled) == list(rendered("servicemonitor"))
+
+
+def test_a_parent_chart_turns_it_on_and_off(tmp_path: Path) -> None:
+    shutil.copytree(CHART, tmp_path / "charts" / CHART.name)
+    dependency = {"name": CHART.name, "version": __version__, "condition": f"{CHART.name}.enabled"}
+    chart = {"apiVersion": "v2", "name": "parent", "version": "1.0.0", "dependencies": [dependency]}
+    (tmp_path / "Chart.yaml").write_text(json.dumps(chart), "utf-8")
+
+    def made(*, enabled: bool) -> list[Object]:
+        ours = yaml.safe_load(CI["servicemonitor"].read_text("utf-8"))
+        values = {CHART.name: {**ours, "enabled": enabled}, "global": {"storageClass": "fast"}}
+        return objects(helm("4", *template(chart=tmp_path), "--values", "-", values=values))
+
+    assert made(enabled=True) == list(rendered("servicemonitor"))
+    assert not made(enabled=False)

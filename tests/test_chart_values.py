@@ -115,6 +115,12 @@ def test_every_value_is_in_the_readme_and_described_in_the_schema() -> None:
         assert value.text.endswith("."), value.name
 
 
+def test_every_value_is_read_by_a_template() -> None:
+    templates = "".join(file.read_text("utf-8") for file in (CHART / "templates").rglob("*.*"))
+    read = set(re.findall(r"[.\"](\w+)", templates))
+    assert not [value.name for value in read_values() if value.path[-1] not in read]
+
+
 def test_every_key_of_the_schema_is_a_value() -> None:
     def keys(schema: Mapping[str, Any], values: Any, at: str) -> Iterator[str]:
         for key, part in schema.get("properties", {}).items():
