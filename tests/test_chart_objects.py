@@ -1,5 +1,6 @@
 """The objects of the chart find each other, are restricted, and are named as the operator wants."""
 
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -239,6 +240,11 @@ def test_pods_start_anew_when_what_the_chart_wrote_changes_and_only_then() -> No
     assert inline("two", "a")["checksum/configmap"] == first["checksum/configmap"]
     assert inline("one", "b")["checksum/configmap"] != first["checksum/configmap"]
     assert not annotations({"localai": {"auth": {"existingSecret": {"name": "rotated"}}}})
+
+
+def test_a_line_break_behind_an_inline_key_is_no_part_of_it() -> None:
+    secret = of_kind(render({"localai": {"auth": {"apiKey": "sk-one\n"}}}), "Secret")
+    assert secret["data"] == {"api-key": b64encode(b"sk-one").decode()}
 
 
 def test_a_new_chart_alone_starts_no_pod_anew() -> None:

@@ -15,7 +15,7 @@ How the exporter is called, and which files it reads: for the Deployment and for
 {{- if regexMatch "://[^/]*@" .Values.localai.proxyUrl -}}
 {{- fail "localai.proxyUrl: a user or password has no place in it: give a proxy that needs none" -}}
 {{- end -}}
-{{- if regexMatch "[^!-~]|," .Values.localai.auth.apiKey -}}
+{{- if regexMatch "[^!-~]|," (trim .Values.localai.auth.apiKey) -}}
 {{- fail "localai.auth.apiKey holds a comma, a blank or another character that no key can have: give one key, and no list" -}}
 {{- end -}}
 {{- if eq (int .Values.web.port) (int .Values.web.healthPort) -}}
