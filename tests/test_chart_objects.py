@@ -269,6 +269,12 @@ def test_the_network_policy_sees_the_pods_ports() -> None:
     assert "from" not in anywhere["ingress"][0]
 
 
+def test_a_drain_is_never_held_up() -> None:
+    for name in ("podmonitor", "full"):
+        spec = of_kind(rendered(name), "PodDisruptionBudget")["spec"]
+        assert {key: spec[key] for key in spec if key != "selector"} == {"maxUnavailable": 1}
+
+
 def test_recreating_has_no_rolling_update() -> None:
     assert of_kind(rendered("full"), "Deployment")["spec"]["strategy"] == {"type": "Recreate"}
     rolling = of_kind(rendered("default"), "Deployment")["spec"]["strategy"]
