@@ -281,11 +281,6 @@ def test_recreating_has_no_rolling_update() -> None:
     assert rolling == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
 
 
-def test_the_operators_own_objects_hold_templates() -> None:
-    names = {one["metadata"]["name"] for one in rendered("full")}
-    assert names >= {"p2p-more", "p2p-exporter-text"}
-
-
 def kinds(found: list[Object]) -> set[str]:
     return {one["kind"] for one in found}
 
