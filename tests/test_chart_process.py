@@ -278,3 +278,8 @@ def test_the_helm_test_leaves_the_exporter_out_where_it_wants_a_certificate() ->
     assert names(rendered("tls")) == ["localai"]
     assert names(rendered("podmonitor")) == ["localai"]
     assert "Pod" not in {one["kind"] for one in render({"tests": {"enabled": False}})}
+
+
+def test_the_pod_of_the_helm_test_is_made_for_it_alone_and_goes_when_it_succeeds() -> None:
+    annotations = of_kind(rendered("default"), "Pod")["metadata"]["annotations"]
+    assert annotations == {"helm.sh/hook": "test", "helm.sh/hook-delete-policy": "before-hook-creation,hook-succeeded"}
