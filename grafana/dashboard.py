@@ -42,10 +42,21 @@ def dashboard() -> dict[str, Any]:
         # Numbers of its own for each row: a new panel moves no other row's, and with them no link to a panel.
         _add(whole, group, 100 * place)
     document: dict[str, Any] = json.loads(json.dumps(whole.build(), cls=JSONEncoder))
-    # The builders have a field that only newer schemas than the one that they name know.
-    for one in [*document["annotations"]["list"], *document["links"]]:
-        one.pop("placement", None)
+    _prune(document)
     return document
+
+
+def _prune(document: dict[str, Any]) -> None:
+    """Take away what the builders write and Grafana 12's schema of it does not have."""
+    panels = [one for panel in document["panels"] for one in (panel, *panel.get("panels", ()))]
+    for parts, names in (
+        ([*document["annotations"]["list"], *document["links"]], ("placement",)),
+        (document["templating"]["list"], ("auto", "auto_min", "auto_count")),
+        ([panel.get("options", {}) for panel in panels], ("footer",)),
+    ):
+        for part in parts:
+            for name in names:
+                part.pop(name, None)
 
 
 def _add(whole: Dashboard, group: Group, first_id: int) -> None:

@@ -254,6 +254,8 @@ def rows(frame: Frame, columns: Mapping[str, tuple[str, int]], *queries: prometh
             )
         )
     )
+    # Grafana puts the panel's text for no data into every empty cell, and a node of no backend has one.
+    panel.override_by_regexp("/.*/", [Property("noValue", "")])
     for title, width in columns.values():
         if width != SHARED:
             panel.override_by_name(title, [Property("custom.width", width)])

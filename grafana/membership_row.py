@@ -1,6 +1,6 @@
 """Who belongs to the cluster, and how that changed."""
 
-from grafana_foundation_sdk.builders import statetimeline, timeseries
+from grafana_foundation_sdk.builders import common, statetimeline, timeseries
 from grafana_foundation_sdk.models import common as option
 from look import (
     ASIDE,
@@ -87,6 +87,7 @@ def _changes() -> timeseries.Panel:
         .draw_style(option.GraphDrawStyle.BARS)
         .gradient_mode(option.GraphGradientMode.NONE)
         .fill_opacity(80)
+        .stacking(common.StackingConfig().mode(option.StackingMode.NORMAL))
         # Bars that hardly overlap in what they count.
         .interval("2m")
         .decimals(0)

@@ -94,10 +94,10 @@ or label_replace({several}, "version", "several", "", "")"""
 def _ages() -> timeseries.Panel:
     frame = Frame(
         title="Age of heartbeats",
-        about="The age of each node's newest heartbeat, on LocalAI's clock: a sawtooth up to 35 s is healthy, and at "
-        "the dashed line LocalAI calls the node offline. After a minute it leaves the graph, and where its clock "
-        "runs ahead it is not in it (see Trust). Red: the node is offline. Do: one line that climbs is a node that "
-        "died; all at once are LocalAI's P2P or its network.",
+        about="The greatest age of each node's newest heartbeat about that time, on LocalAI's clock: up to 35 s is "
+        "healthy, and at the dashed line LocalAI calls the node offline. After a minute it leaves the graph, and where "
+        "its clock runs ahead it is not in it (see Trust). Red: the node is offline. Do: one line that climbs is a "
+        "node that died; all at once are LocalAI's P2P or its network.",
         empty="no node was seen lately",
         width=24,
         height=9,
@@ -105,8 +105,10 @@ def _ages() -> timeseries.Panel:
         steps=((None, GOOD), (ONLINE_WITHIN_SECONDS, BAD)),
         alerts=("HostLost", "AllNodesStaleAtOnce"),
     )
+    # The age itself is a sawtooth, which a point now and then would draw as noise.
+    greatest = f"min by ({NODE}) (max_over_time(localai_p2p_node_last_seen_age_seconds[$__rate_interval]))"
     # What is far away would flatten the rest.
-    expr = f"({YOUNGEST_AGE} >= -{_AHEAD_SECONDS:g}) < 60"
+    expr = f"({greatest} >= -{_AHEAD_SECONDS:g}) < 60"
     return (
         crowded(limit(graph(frame, graphed(scoped(expr, ROLE, HOST), "{{id}}"))))
         .decimals(0)

@@ -127,7 +127,7 @@ def _ids() -> bargauge.Panel:
     frame = Frame(
         title="Ids per host",
         about="How many ids LocalAI lists for a host and kind, living or not unseen for longer than the exporter's "
-        "retention (24h), the ten with the most. Each start of a node is a new id: a high number is a node that "
+        "retention (24h), the nine with the most. Each start of a node is a new id: a high number is a node that "
         "restarts in a loop, or a host name that many machines share. Orange: worth a look. Do: read "
         "that host's log, and find what restarts it.",
         empty="nothing known of any node",
@@ -136,7 +136,7 @@ def _ids() -> bargauge.Panel:
         steps=((None, NOTE), (10, WARN)),
         alerts=("DeadNodesPileUp", "DuplicateNodesOnHost"),
     )
-    expr = f"topk(10, count by (cluster, role, backend, host) (max by ({NODE}) (localai_p2p_node_online)))"
+    expr = f"topk(9, count by (cluster, role, backend, host) (max by ({NODE}) (localai_p2p_node_online)))"
     return bars(frame, told(scoped(expr, ROLE, HOST), "{{cluster}} {{host}} {{role}}"))
 
 
