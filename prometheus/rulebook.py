@@ -1,7 +1,8 @@
 """What a rule is, and the words that every rule shares.
 
 A rule's texts hold a threshold as `@name`, which PromQL and Go's templates leave free, and its value stands beside
-them: whoever ships the rules with other thresholds, severities or waits changes values, and no expression.
+them; `@job` is the job's name. Whoever ships the rules with others, as the Helm chart does, changes values, and no
+expression.
 """
 
 from collections.abc import Mapping
@@ -53,7 +54,7 @@ class Alert:
 
     Attributes:
         name: without the prefix; its section in docs/runbook.md is named by the whole.
-        expr: PromQL; `@name` is a threshold.
+        expr: PromQL; `@name` is a threshold, `@job` the job.
         hold: how long it must hold before it fires, Prometheus's `for`.
         severity: who is told.
         summary: one line, the same for every firing.
@@ -80,12 +81,12 @@ class Alert:
         return f"{RUNBOOK}#{self.full_name.lower()}"
 
     def filled(self, text: str) -> str:
-        """Return `text` with the thresholds in it.
+        """Return `text` with the thresholds and the job in it.
 
         Raises:
             KeyError: it names one that this alert does not have.
         """
-        values = {name: f"{value:g}" for name, value in self.thresholds.items()}
+        values = {"job": JOB} | {name: f"{value:g}" for name, value in self.thresholds.items()}
         return _Filled(text).substitute(values)
 
 

@@ -1,7 +1,7 @@
 """Alerts on the watching itself: the exporter, and LocalAI's API."""
 
 from records import UP
-from rulebook import INSTANCE, JOB, WINDOW, Alert, Severity
+from rulebook import INSTANCE, WINDOW, Alert, Severity
 
 _KNOWN = f"sum by ({INSTANCE}) (last_over_time(localai_p2p_nodes[{WINDOW}]))"
 _ONLINE = f"sum by ({INSTANCE}) (last_over_time(localai_p2p_nodes_online[{WINDOW}]))"
@@ -12,7 +12,7 @@ CLUSTER = "{{ with $labels.cluster }}{{ . }}: {{ end }}"
 EXPORTER = (
     Alert(
         name="ExporterAbsent",
-        expr=f'absent_over_time(up{{job="{JOB}"}}[{WINDOW}])',
+        expr=f'absent_over_time(up{{job="@job"}}[{WINDOW}])',
         hold="5m",
         severity=Severity.CRITICAL,
         summary="No exporter of LocalAI's P2P network is scraped.",
@@ -20,7 +20,7 @@ EXPORTER = (
     ),
     Alert(
         name="ExporterDown",
-        expr=f'max by ({INSTANCE}) (max_over_time(up{{job="{JOB}"}}[{WINDOW}])) == 0',
+        expr=f'max by ({INSTANCE}) (max_over_time(up{{job="@job"}}[{WINDOW}])) == 0',
         hold="5m",
         severity=Severity.CRITICAL,
         summary="An exporter of LocalAI's P2P network cannot be scraped.",

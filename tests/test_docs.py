@@ -88,7 +88,11 @@ def test_one_version() -> None:
     assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("file", [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")], ids=lambda file: file.name)
+@pytest.mark.parametrize(
+    "file",
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("helm/*/*.md")],
+    ids=lambda file: str(file.relative_to(ROOT)),
+)
 def test_links_lead_somewhere(file: Path) -> None:
     for target in re.findall(r"\]\((?!https?://)([^)#]+)", file.read_text("utf-8")):
         assert (file.parent / target).exists(), target

@@ -111,23 +111,23 @@ class Prometheus:
             self._tick.wait(SCRAPE_INTERVAL_SECONDS / 5)
 
 
-def _is_ready(url: str) -> bool:
+def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{url}/-/ready", timeout=1):
+        with urllib.request.urlopen(url, timeout=1):
             return True
     except (urllib.error.URLError, OSError):
         return False
 
 
 @contextmanager
-def started(words: list[str], log: Path, url: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server of the Prometheus project, from when it says at `url` that it is ready to the end of the block."""
+def started(words: list[str], log: Path, url: str, ready: str = "/-/ready") -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server, from when it answers at `url` and the path `ready` to the end of the block."""
     with log.open("wb") as output:
         process = subprocess.Popen(words, stdout=output, stderr=output)
     try:
         until = time.monotonic() + PATIENCE_SECONDS
         tick = threading.Event()
-        while not _is_ready(url):
+        while not _answers(f"{url}{ready}"):
             assert process.poll() is None, f"{words[0]} ended: see {log}"
             assert time.monotonic() < until, f"{words[0]} did not get there in time"
             tick.wait(0.05)
