@@ -13,8 +13,8 @@ from support.watching import LONG, Watch, complaints_of_fault, complaints_of_rec
 from exporter.errors import Reason
 from exporter.log import JSONFormatter, LogfmtFormatter
 
-DEADLINE = 0.4
-"""Long enough for a loaded machine's loopback, short enough for hundreds of stalls; in seconds."""
+DEADLINE = 1.0
+"""Long enough for the loopback of a loaded machine, short enough for dozens of stalls; in seconds."""
 
 LISTS, INFO = 3, 3
 """How many requests a poll of generation 3 makes for the nodes, and for what LocalAI is."""
