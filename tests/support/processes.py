@@ -138,6 +138,18 @@ def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**ours, "PYTHONPATH": str(Path(exporter.__file__).parents[1]), **(variables or {})}
 
 
+def status(text: str) -> dict[str, str]:
+    """Return what the kernel says of a process, from the text of its `status` below /proc."""
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in text.splitlines())}
+
+
+def installed(name: str) -> str:
+    """Return the path of a program that one of the test's own packages brings."""
+    path = Path(sys.executable).with_name(name)
+    assert path.exists(), f"{path} is missing: requirements/dev.txt has its package"
+    return str(path)
+
+
 def command(*arguments: str) -> list[str]:
     """Return the command line that runs the program."""
     return [sys.executable, "-P", "-m", "exporter", *arguments]
