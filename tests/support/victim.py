@@ -2,9 +2,12 @@
 
 import ssl
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from exporter.guard import Open
 from exporter.http1 import Response
@@ -35,11 +38,22 @@ class Secured(Open):
         return {}
 
 
+class Nodes(Collector):
+    """Makes its samples at each scrape, as the exporter's own collector does."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily("localai_p2p_node_online", "A cluster.", labels=["id"])
+        for number in range(self._count):
+            family.add_metric([f"node-{number}"], 1)
+        yield family
+
+
 def _cluster(nodes: int, path: str) -> Mapping[str, Route]:
     registry = CollectorRegistry()
-    gauge = Gauge("localai_p2p_node_online", "A cluster.", ["id"], registry=registry)
-    for number in range(nodes):
-        gauge.labels(f"node-{number}").set(1)
+    registry.register(Nodes(nodes))
     return routes(registry, path, lambda: True, lambda: True)
 
 
