@@ -6,11 +6,14 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+from support.exposition import Exposition
 from support.processes import PATIENCE_SECONDS, command, environment, nobody
+from support.prometheus import free_port
 
 from exporter.errors import UsageError
 from exporter.listen import bind, bind_all, systemd_sockets, url
@@ -172,3 +175,26 @@ class TestSystemd:
             written, _ = process.communicate(timeout=PATIENCE_SECONDS)
         assert written.startswith(f"{listener.getsockname()[1]} False\n")
         assert not re.search(r"^LISTEN_", written, re.MULTILINE)
+
+    @pytest.mark.heavy
+    def test_a_scrape_starts_the_program_and_is_answered_by_it(self) -> None:
+        address = f"127.0.0.1:{free_port()}"
+        variables = [f"--setenv={name}" for name in environment()]
+        with (
+            nobody() as localai,
+            subprocess.Popen(
+                ["systemd-socket-activate", f"--listen={address}", *variables, *SERVE, "--localai.url", localai],
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            ) as process,
+        ):
+            assert process.stderr
+            assert process.stderr.readline() == f"Listening on {address} as 3.\n"
+            with urllib.request.urlopen(f"http://{address}/metrics", timeout=PATIENCE_SECONDS) as answer:
+                assert Exposition(answer.read().decode()).series("exporter_build_info")
+            process.send_signal(signal.SIGTERM)
+            _, written = process.communicate(timeout=PATIENCE_SECONDS)
+            assert f"urls=http://{address} " in written
+            assert process.returncode == 0

@@ -1,14 +1,29 @@
 """A real Prometheus scrapes the running exporter while a cluster lives, and its answers are held against the truth."""
 
+import os
+import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from support.clocks import FakeClock
+from support.exposition import Exposition
+from support.localai import FakeClient, entry, generation_3
 from support.processes import Served, serving
-from support.prometheus import Prometheus, prometheus
+from support.prometheus import Prometheus, prometheus, tool
+from support.web import serving as serving_table
 
+from exporter.app import make_registry
+from exporter.http1 import Request, Response
+from exporter.localai import LocalAI
+from exporter.poller import Poller
+from exporter.settings import Target
 from exporter.simulator import Simulator, parse_scenario
+from exporter.store import Store
+from exporter.web import routes
 
 pytestmark = pytest.mark.prometheus
 
@@ -148,3 +163,57 @@ def test_prometheus_stores_the_truth(scene: Scene) -> None:
     # Not one scrape failed, and no series was stored twice.
     assert scene.server.value("min_over_time(up[10m])") == 1
     assert scene.server.value("max(count by (role, backend, host, id) (localai_p2p_node_online))") == 1
+
+
+def test_it_is_the_prometheus_that_is_meant() -> None:
+    said = [subprocess.check_output([tool(name), "--version"], text=True) for name in ("prometheus", "promtool")]
+    found = [text.split()[2].partition(".")[0] for text in said]
+    wanted = os.environ.get("PROMETHEUS_MAJOR", found[0])
+    assert found == [wanted, wanted], said
+
+
+@pytest.fixture
+def frozen() -> CollectorRegistry:
+    """What is exposed of a cluster in which time stands still."""
+    now = FakeClock()
+    workers = [entry("rack-01-a"), entry('"r\\n\u00fc\n\U0001f999"-b', online=False)]
+    target, store = Target(expected={"worker": 2}, expected_hosts=("rack-01",)), Store()
+    localai = LocalAI(FakeClient(generation_3(workers, [entry("mac-c")], []), now), now.clock, target.poll_timeout)
+    Poller(localai, store, now.clock, interval=15.0, retention=86_400.0, limit=5_000).poll()
+    return make_registry(target, store, now.clock, process=False)
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        (None, "application/openmetrics-text; version=1.0.0; "),
+        ("text/plain;version=1.0.0;escaping=allow-utf-8", "text/plain; version=1.0.0; "),
+        ("text/plain;version=0.0.4", "text/plain; version=0.0.4; "),
+    ],
+    ids=["what it asks for", "text of Prometheus 3", "text"],
+)
+def test_the_same_series_are_stored_from_every_format(
+    frozen: CollectorRegistry, tmp_path: Path, accept: str | None, content_type: str
+) -> None:
+    table = routes(frozen, "/metrics", lambda: True, lambda: True)
+    answered = set()
+
+    def metrics(request: Request) -> Response:
+        headers = {**request.headers, "accept": accept or request.headers["accept"]}
+        response = table["/metrics"](replace(request, headers=headers))
+        answered.add(response.content_type)
+        return response
+
+    with serving_table({"/metrics": metrics}) as exporter, prometheus(tmp_path, exporter.urls[0]) as server:
+        server.wait_for_scrape_after(0.0)
+        assert server.value("up") == 1
+        page = Exposition(generate_latest(frozen).decode())
+        for name in page.names():
+            series = page.series(name.removeprefix("localai_p2p_"))
+            # An empty label is none to Prometheus.
+            assert server.query(name) == {
+                frozenset((label, text) for label, text in labels if text): value for labels, value in series.items()
+            }
+        assert server.value('count({__name__=~"localai_.+"})') == server.value("scrape_samples_scraped")
+    (negotiated,) = answered
+    assert negotiated.startswith(content_type)
