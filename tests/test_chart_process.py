@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.certificates import Certificate, make_authority, make_leaf
+from support.certificates import Certificate
 from support.helm import CI, Object, Values, of_kind, render, rendered
+from support.own import KEY, PASSWORD, make_keys, own_objects
 from support.pod import Container, Entries, containers, write
 from support.processes import PATIENCE_SECONDS, nobody
 from support.prometheus import free_port
@@ -27,8 +28,6 @@ from exporter.simulator import Simulator, parse_scenario
 pytestmark = pytest.mark.helm
 
 Given = Mapping[tuple[str, str], Entries]
-
-KEY = "sk-mounted-7f3a"
 
 NOT_IN_A_POD = {"web.systemd-socket": "a container has no systemd that would hand it a socket"}
 """Flags without a value, and why."""
@@ -118,45 +117,12 @@ def test_a_value_that_is_not_given_is_left_to_the_program() -> None:
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Certificate]:
-    folder = tmp_path_factory.mktemp("keys")
-    ca = make_authority(folder, "ca")
-    return {
-        "ca": ca,
-        **{name: make_leaf(folder, name, ca, "DNS:localhost,IP:127.0.0.1") for name in ("server", "client")},
-    }
-
-
-WEB_CONFIG = b"""\
-tls_server_config:
-  cert_file: ../tls/tls.crt
-  key_file: ../tls/tls.key
-  client_auth_type: RequireAndVerifyClientCert
-  client_ca_file: ../tls/ca.crt
-"""
-USERS = b"""\
-basic_auth_users:
-  scraper: $2b$04$h7ulY52dRNKuDZfd/vmFxO.xtn14EaWhdjdVzCST/3ybpiNzXXeAS
-"""
-PASSWORD = "for-this-test"  # noqa: S105 - whose hash that is
+    return make_keys(tmp_path_factory.mktemp("keys"))
 
 
 @pytest.fixture(scope="module")
 def given(keys: Mapping[str, Certificate]) -> Given:
-    """The Secrets and ConfigMaps that the values of ci/ name."""
-    ca = keys["ca"].cert_file.read_bytes()
-
-    def pair(name: str) -> dict[str, bytes]:
-        return {"tls.crt": keys[name].cert_file.read_bytes(), "tls.key": keys[name].key_file.read_bytes()}
-
-    return {
-        ("Secret", "local-ai-key"): {"key": KEY.encode(), "api-key": KEY.encode()},
-        ("Secret", "local-ai-ca"): {"root.pem": ca},
-        ("ConfigMap", "p2p-flags"): {"P2P_EXPORTER_EXPECT_HOST": b"gpu-4"},
-        ("ConfigMap", "company-ca"): {"bundle.pem": ca},
-        ("Secret", "exporter-client"): pair("client"),
-        ("Secret", "exporter-tls"): {**pair("server"), "ca.crt": ca},
-        ("Secret", "exporter-web"): {"web-config.yml": WEB_CONFIG, "web.yaml": USERS},
-    }
+    return own_objects(keys)
 
 
 @pytest.fixture

@@ -46,11 +46,17 @@ def program(major: str) -> str:
 
 
 def run(major: str, *words: str | Path, values: Values | None = None) -> subprocess.CompletedProcess[str]:
-    """Run Helm to its end, with no cluster in reach; `--values -` reads the values."""
+    """Run Helm to its end, with no cluster in reach but one that the words name; `--values -` reads the values."""
     places = {f"HELM_{name}_HOME": str(_FOLDER / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
     return subprocess.run(
         [program(major), *map(str, words)],
-        env={"PATH": os.environ["PATH"], "KUBECONFIG": os.devnull, "SOURCE_DATE_EPOCH": "0", **places},
+        env={
+            "PATH": os.environ["PATH"],
+            "KUBECONFIG": os.devnull,
+            "KUBECACHEDIR": os.devnull,  # where Helm would remember what kinds a cluster has
+            "SOURCE_DATE_EPOCH": "0",
+            **places,
+        },
         input=json.dumps(values or {}),  # JSON is YAML
         capture_output=True,
         text=True,

@@ -1,7 +1,7 @@
 """A rendered Pod without a cluster: its container's command line, environment and mounted files as a process.
 
 Done as the kubelet would, with three differences that a test process needs: the files lie in a folder of the test, the
-process listens on the loopback address alone, and it is the exporter of this checkout and no image.
+process listens on one address alone, and it is the exporter of this checkout and no image.
 """
 
 import base64
@@ -18,6 +18,8 @@ from typing import Any
 
 from support.helm import Object
 from support.processes import PATIENCE_SECONDS, command, environment
+
+LOOPBACK = "127.0.0.1"
 
 Entries = Mapping[str, bytes]
 """What a Secret or ConfigMap holds, by key."""
@@ -37,12 +39,16 @@ class Container:
         words: its command line, with the files where they are.
         variables: its environment.
         folders: where its volumes are mounted, by their names.
+        address: of its Pod.
+        program: what its image runs.
     """
 
     spec: Mapping[str, Any]
     words: list[str]
     variables: Mapping[str, str]
     folders: Mapping[str, Path]
+    address: str = LOOPBACK
+    program: tuple[str, ...] = tuple(command())
 
     def port(self, name: str) -> int:
         """Return the port of this name."""
@@ -53,7 +59,7 @@ class Container:
         """Whether a probe succeeds now."""
         asked = self.spec[name]["httpGet"]
         scheme = asked.get("scheme", "HTTP").lower()
-        url = f"{scheme}://127.0.0.1:{self.port(asked['port'])}{asked['path']}"
+        url = f"{scheme}://{self.address}:{self.port(asked['port'])}{asked['path']}"
         try:
             with urllib.request.urlopen(url, timeout=self.spec[name]["timeoutSeconds"], context=_UNCHECKED):
                 return True
@@ -63,7 +69,7 @@ class Container:
     def run(self) -> subprocess.CompletedProcess[str]:
         """Run it to its end."""
         return subprocess.run(
-            command(*self.words),
+            [*self.program, *self.words],
             env=environment(self.variables),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -72,17 +78,21 @@ class Container:
             timeout=PATIENCE_SECONDS,
         )
 
-    @contextmanager
-    def running(self, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-        """Run it until the end of the block, from when its readiness probe succeeds on."""
+    def start(self, log: Path) -> subprocess.Popen[bytes]:
+        """Start it."""
         with log.open("wb") as output:
-            process = subprocess.Popen(
-                command(*self.words),
+            return subprocess.Popen(
+                [*self.program, *self.words],
                 env=environment(self.variables),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
             )
+
+    @contextmanager
+    def running(self, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+        """Run it until the end of the block, from when its readiness probe succeeds on."""
+        process = self.start(log)
         try:
             until = time.monotonic() + PATIENCE_SECONDS
             while not self.probe("readinessProbe"):
@@ -97,7 +107,11 @@ class Container:
 
 
 def containers(
-    pod: Mapping[str, Any], found: Iterable[Object], given: Mapping[tuple[str, str], Entries], folder: Path
+    pod: Mapping[str, Any],
+    found: Iterable[Object],
+    given: Mapping[tuple[str, str], Entries],
+    folder: Path,
+    address: str = LOOPBACK,
 ) -> list[Container]:
     """Return a Pod's containers with their files written into `folder`.
 
@@ -106,9 +120,12 @@ def containers(
         found: every rendered object, among them its ConfigMaps and Secrets.
         given: what else there is of these, by kind and name: the operator's own.
         folder: empty, for the files.
+        address: of the Pod.
     """
     there = dict(given) | {
-        (one["kind"], one["metadata"]["name"]): _entries(one) for one in found if one["kind"] in ("ConfigMap", "Secret")
+        (one["kind"], one["metadata"]["name"]): entries_of(one)
+        for one in found
+        if one["kind"] in ("ConfigMap", "Secret")
     }
     volumes = {volume["name"]: volume for volume in pod.get("volumes", [])}
     made = []
@@ -117,9 +134,9 @@ def containers(
         folders = {}
         for mount in spec.get("volumeMounts", []):
             folders[mount["name"]] = root / mount["mountPath"].lstrip("/")
-            write(folders[mount["name"]], _files(volumes[mount["name"]], there))
-        words = [_elsewhere(word, spec, root) for word in spec.get("args", [])]
-        made.append(Container(spec, words, _variables(spec, there), folders))
+            write(folders[mount["name"]], files_of(volumes[mount["name"]], there))
+        words = [_elsewhere(word, spec, root, address) for word in spec.get("args", [])]
+        made.append(Container(spec, words, _variables(spec, there), folders, address))
     return made
 
 
@@ -149,13 +166,15 @@ def write(folder: Path, files: Entries) -> None:
             link.symlink_to(f"..data/{name}")
 
 
-def _entries(one: Object) -> Entries:
+def entries_of(one: Object) -> Entries:
+    """Return what a Secret or ConfigMap holds."""
     if one["kind"] == "Secret":
         return {key: base64.b64decode(text, validate=True) for key, text in one["data"].items()}
     return {key: text.encode() for key, text in one["data"].items()}
 
 
-def _files(volume: Mapping[str, Any], there: Mapping[tuple[str, str], Entries]) -> Entries:
+def files_of(volume: Mapping[str, Any], there: Mapping[tuple[str, str], Entries]) -> Entries:
+    """Return the files of a Pod's volume, of what there is by kind and name."""
     if "emptyDir" in volume:
         return {}
     kind = "Secret" if "secret" in volume else "ConfigMap"
@@ -164,9 +183,9 @@ def _files(volume: Mapping[str, Any], there: Mapping[tuple[str, str], Entries]) 
     return {item["path"]: entries[item["key"]] for item in source["items"]} if "items" in source else entries
 
 
-def _elsewhere(word: str, spec: Mapping[str, Any], root: Path) -> str:
+def _elsewhere(word: str, spec: Mapping[str, Any], root: Path, address: str) -> str:
     flag, equals, value = word.partition("=")
     if flag.endswith("-address") and value.startswith(":"):
-        return f"{flag}=127.0.0.1{value}"
+        return f"{flag}={address}{value}"
     mounted = any(value.startswith(f"{mount['mountPath']}/") for mount in spec.get("volumeMounts", []))
     return f"{flag}{equals}{root}{value}" if mounted else word

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -111,23 +112,33 @@ class Prometheus:
             self._tick.wait(SCRAPE_INTERVAL_SECONDS / 5)
 
 
-def _answers(url: str) -> bool:
+def _answers(url: str, trusted: ssl.SSLContext | None) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=1):
+        with urllib.request.urlopen(url, timeout=1, context=trusted):
             return True
     except (urllib.error.URLError, OSError):
         return False
 
 
 @contextmanager
-def started(words: list[str], log: Path, url: str, ready: str = "/-/ready") -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server, from when it answers at `url` and the path `ready` to the end of the block."""
+def started(
+    words: list[str], log: Path, url: str, ready: str = "/-/ready", trusted: ssl.SSLContext | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server, from when it answers at `url` and the path `ready` to the end of the block.
+
+    Args:
+        words: its command line.
+        log: the file that it writes to.
+        url: where it answers.
+        ready: the path that it answers well once it is ready.
+        trusted: which certificates of it are, where it has one.
+    """
     with log.open("wb") as output:
         process = subprocess.Popen(words, stdout=output, stderr=output)
     try:
         until = time.monotonic() + PATIENCE_SECONDS
         tick = threading.Event()
-        while not _answers(f"{url}{ready}"):
+        while not _answers(f"{url}{ready}", trusted):
             assert process.poll() is None, f"{words[0]} ended: see {log}"
             assert time.monotonic() < until, f"{words[0]} did not get there in time"
             tick.wait(0.05)
@@ -153,7 +164,6 @@ def prometheus(
         interval: seconds from one scrape, and from one evaluation of the rules, to the next.
         rules: files with rules.
     """
-    port = free_port()
     every = f"{interval * 1000:.0f}ms"
     configuration = {
         "global": {"scrape_interval": every, "scrape_timeout": "500ms", "evaluation_interval": every},
@@ -167,6 +177,14 @@ def prometheus(
             }
         ],
     }
+    with configured(folder, configuration) as running:
+        yield running
+
+
+@contextmanager
+def configured(folder: Path, configuration: Mapping[str, Any]) -> Iterator[Prometheus]:
+    """Run Prometheus on a free loopback port with any configuration, with its files in `folder`."""
+    port = free_port()
     file = folder / "prometheus.yml"
     file.write_text(json.dumps(configuration), "utf-8")  # JSON is YAML
     words = [
