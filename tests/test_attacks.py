@@ -24,6 +24,8 @@ from support.victim import LARGE_BYTES, MANY_NODES
 from exporter.places import PAGES
 from exporter.server import WORKERS
 
+pytestmark = pytest.mark.alone
+
 SUPPORT = Path(__file__).parent / "support"
 
 SCRAPES = 100
