@@ -1,6 +1,8 @@
 """What the chart says to its users: the notes of `helm install`, and the examples of its README."""
 
 import functools
+import json
+import re
 
 import pytest
 import yaml
@@ -52,6 +54,13 @@ def test_the_notes_say_what_to_do_next(name: str, said: str, unsaid: str) -> Non
         assert words in text
     for words in unsaid.split(" | "):
         assert words not in text
+
+
+def test_the_command_of_the_notes_is_the_entry_point_of_the_image() -> None:
+    (entry_point,) = re.findall(
+        r"^ENTRYPOINT (\[.+\])$", (CHART.parents[1] / "Dockerfile").read_text("utf-8"), re.MULTILINE
+    )
+    assert f" {' '.join(json.loads(entry_point))} doctor --localai.url=http://local-ai" in notes("default")
 
 
 @pytest.mark.parametrize("name", CI)
