@@ -16,8 +16,9 @@ from exporter.server import Route, Server
 from exporter.settings import ListenAddress
 from exporter.web import routes
 
-LARGE_BYTES = 8 * 2**20
-"""The size of `/large`: twice what Linux' buffers take of it by default."""
+LARGE_BYTES = 2**20
+"""The size of `/large`: four times what the server's send buffer takes of it. Much larger, and the attack would measure
+how fast the machine gives out memory."""
 
 
 MANY_NODES = 30_000
