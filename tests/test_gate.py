@@ -82,6 +82,7 @@ def test_tls_users_and_headers(start: Start) -> None:
     )
     assert ask(served, "/metrics", {"Authorization": basic("prometheus:wrong")}).status == 401
     assert ask(served, "/").status == 401
+    served.log_until("LocalAI answers")
     assert [ask(served, path).status for path in ("/-/healthy", "/-/ready")] == [200, 200]
     address = served.url.partition("://")[2]
     assert run("healthcheck", "--web.listen-address", address).returncode == 0
