@@ -315,7 +315,7 @@ def test_a_broken_name_is_noticed(live: Scene, now: float, old: str, new: str, c
             "max by (cluster, role, backend) (sum by (cluster, role, backend, instance) (localai_p2p_nodes_hidden{",
             "sum by (cluster, role, backend) (sum by (cluster, role, backend, instance) (localai_p2p_nodes_hidden{",
         ),
-        ("Oldest living heartbeat", "max(\nmin by", "min(\nmin by"),
+        ("Oldest living heartbeat", r"max(\nmin by", r"min(\nmin by"),
         ("Age of heartbeats", "max_over_time((min by", "min_over_time((min by"),
     ],
 )
