@@ -286,7 +286,7 @@ MEMBERS = (
                 restarts=((26 * _M, 27 * _M), (50 * _M, 52 * _M)),
             ),
         ),
-        firing={28: "HostLost", (30, 79): "HostLost BelowExpected ExpectedHostMissing"},
+        firing={27.5: "HostLost", (30, 79): "HostLost BelowExpected ExpectedHostMissing"},
         text=Text(40, "BelowExpected", {"role": "worker"}, "1 fewer worker nodes are online than expected."),
     ),
     Case(
