@@ -132,22 +132,23 @@ def victim(request: pytest.FixtureRequest, authority: Certificate, leaf: Certifi
 )
 def test_a_scrape_does_not_notice(victim: Victim, attack: str, count: int, growth: int) -> None:
     memory, threads, descriptors = victim.memory(), victim.threads(), victim.descriptors()
-    p99 = P99_SECONDS
+    pause = threading.Event()
+    rounds: list[float] = []
     for _ in range(ROUNDS):
-        p99 = min(p99, _attacked(victim, attack, count, descriptors))
+        rounds.append(_attacked(victim, attack, count, threads, descriptors))
         assert victim.most_memory() - memory <= growth
         # Nothing of it stays.
         deadline = time.monotonic() + PATIENCE_SECONDS
         while victim.descriptors() > descriptors:
             assert time.monotonic() < deadline
-            threading.Event().wait(0.01)
+            pause.wait(0.01)
         assert victim.threads() == threads
-        if p99 < P99_SECONDS:
+        if rounds[-1] < P99_SECONDS and victim.scrape() < P99_SECONDS:
             return
-    pytest.fail(f"p99 above {P99_SECONDS} s in each of {ROUNDS} rounds")
+    pytest.fail(f"p99 of each round, in seconds: {rounds}")
 
 
-def _attacked(victim: Victim, attack: str, count: int, descriptors: int) -> float:
+def _attacked(victim: Victim, attack: str, count: int, threads: int, descriptors: int) -> float:
     """Scrape through one attack, and return what 99 of 100 scrapes took at most, in seconds."""
     parts = urlsplit(victim.url)
     words = [attack, str(parts.hostname), str(parts.port), str(count), str(ATTACK_SECONDS)]
@@ -157,7 +158,7 @@ def _attacked(victim: Victim, attack: str, count: int, descriptors: int) -> floa
     with python("attacker.py", *words, *(["tls"] if victim.context else [])) as attacker:
         while attacker.poll() is None:
             took.append(victim.scrape())
-            assert victim.threads() <= MOST_THREADS
+            assert threads <= victim.threads() <= MOST_THREADS
             most_descriptors = max(most_descriptors, victim.descriptors())
             pause.wait(SCRAPE_EVERY_SECONDS)
         written, _ = attacker.communicate(timeout=PATIENCE_SECONDS)
