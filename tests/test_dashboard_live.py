@@ -151,8 +151,8 @@ def test_what_can_be_chosen_is_what_there_is(live: Scene, now: float) -> None:
 
 
 def shown_and_true(dashboard: Dashboard, live: Scene, now: float, title: str) -> tuple[object, object]:
-    shown = Asking(dashboard, live.servers["ruled"], window(now), {}).panel(dashboard.panel(title))
-    point = now // STEP_SECONDS * STEP_SECONDS
+    asking, panel = Asking(dashboard, live.servers["ruled"], window(now), {}), dashboard.panel(title)
+    shown, point = asking.panel(panel), asking.last_point(panel)
     minute = [live.truth.nodes(point - ago) for ago in range(1, 61)]
     return NUMBERS[title](shown, Facts(live.truth.nodes(now)), Facts(live.truth.nodes(point), minute))
 

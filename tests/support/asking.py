@@ -86,14 +86,23 @@ class Asking:
 
     def answers(self, panel: Panel) -> Iterator[Answer]:
         """Yield what Prometheus answers to each of a panel's queries."""
-        return (self._query(query, panel.least_step, panel.points or WIDTH) for query in panel.queries)
+        return map(self._query, panel.queries, self._steps(panel))
+
+    def last_point(self, panel: Panel) -> float:
+        """Return when the last points of a panel's graphs lie, in Unix seconds."""
+        return min(self._window.end // step * step for step in self._steps(panel))
 
     def annotation(self, annotation: Annotation) -> tuple[Series, ...]:
         """Return what an annotation's query gives."""
-        return _series(self._query(annotation.query, 0, WIDTH).data)
+        return _series(self._query(annotation.query, self._step(annotation.query, 0, WIDTH)).data)
 
-    def _query(self, query: Query, least_step: float, points: int) -> Answer:
-        step = self._window.step(max(least_step or SCRAPE_SECONDS, query.least_step), points)
+    def _steps(self, panel: Panel) -> Iterator[int]:
+        return (self._step(query, panel.least_step, panel.points or WIDTH) for query in panel.queries)
+
+    def _step(self, query: Query, least_step: float, points: int) -> int:
+        return self._window.step(max(least_step or SCRAPE_SECONDS, query.least_step), points)
+
+    def _query(self, query: Query, step: int) -> Answer:
         expr = self._filled(query.expr, step)
         if query.instant:
             return Answer(query.ref, step, self._ask("query", query=expr, time=self._window.end))
