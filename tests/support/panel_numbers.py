@@ -167,7 +167,8 @@ def _hidden(shown: Answers, now: Facts, _point: Facts) -> Held:
 
 
 def _understood(shown: Answers, _now: Facts, _point: Facts) -> Held:
-    return _small(shown["A"], 0, 10), dict.fromkeys(_EACH, True)
+    # A poll may end between the moment that Prometheus gives a scrape and the making of its page.
+    return _small(shown["A"], -1, 10), dict.fromkeys(_EACH, True)
 
 
 def _failures(shown: Answers, _now: Facts, _point: Facts) -> Held:
