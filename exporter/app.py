@@ -20,7 +20,7 @@ from exporter.poller import Poller
 from exporter.server import CLOSE_SECONDS, Server
 from exporter.settings import Settings, Target
 from exporter.store import Store
-from exporter.web import health_routes, routes
+from exporter.web import Metrics, health_routes, routes
 
 _log = logging.getLogger(__name__)
 
@@ -104,7 +104,8 @@ class Exporter:
         self._resumed_at = float("-inf")
         self._poller = make_poller(settings.target, self._store, clock)
         registry = make_registry(settings.target, self._store, clock, process=settings.exporter_metrics)
-        table = routes(registry, settings.telemetry_path, self.is_healthy, self.is_ready)
+        self._metrics = Metrics(registry)
+        table = routes(self._metrics, settings.telemetry_path, self.is_healthy, self.is_ready)
         self._loop = threading.Thread(target=self._run, name="poller", daemon=True)
         self._servers: list[Server] = []
         guard = _guard(settings.web_config_file, clock)
@@ -129,9 +130,15 @@ class Exporter:
 
     def _run(self) -> None:
         try:
-            self._poller.run(self._stop)
+            self._poller.run(self._stop, self._prepare)
         except BaseException as bug:  # noqa: BLE001 - a traceback of Python's own would print the exception's text
             _log.error("the poll loop died", extra=fields(error=type(bug).__name__, at=origin(bug)))
+
+    def _prepare(self) -> None:
+        try:
+            self._metrics.prepare()
+        except Exception as bug:  # noqa: BLE001 - the loop outlives it, and the scrape that meets it is told
+            _log.error("the pages could not be prepared", extra=fields(error=type(bug).__name__, at=origin(bug)))
 
     @property
     def urls(self) -> tuple[str, ...]:

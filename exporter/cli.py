@@ -22,7 +22,7 @@ from exporter import __version__, doctor, healthcheck
 from exporter.app import Exporter, make_poller, make_registry
 from exporter.clock import Clock
 from exporter.errors import UsageError
-from exporter.exposition import render
+from exporter.exposition import Renderer
 from exporter.flags import LOOP_FREE, VARIABLE_PREFIX, add_flags, load_settings, unknown_variables
 from exporter.listen import systemd_sockets
 from exporter.log import configure, fields
@@ -111,7 +111,7 @@ def _once(settings: Settings, arguments: argparse.Namespace) -> int:
     output = arguments.output
     # A file is read later than now: an age in it would stand still while the node's true age grows.
     registry = make_registry(settings.target, store, clock, process=False, ages=output is None)
-    body = render(registry).body
+    body = Renderer(registry).page().body
     if output is None:
         _print(body)
     else:

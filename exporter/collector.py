@@ -1,4 +1,4 @@
-"""The newest outcome and the clocks become metric families, anew at each scrape.
+"""The newest outcome and the clocks become metric families: the ages anew at each scrape, all else when it changes.
 
 Every metric's name, type, labels and help text stand here and nowhere else. One worker looks so::
 
@@ -10,53 +10,28 @@ Every metric's name, type, labels and help text stand here and nowhere else. One
     localai_p2p_host_nodes_online{backend="llama_cpp",host="gpu-01",role="worker"} 1.0
 """
 
-import itertools
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import accumulate, compress
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from exporter import __version__
 from exporter.clock import Clock, steady_epoch
-from exporter.model import DURATION_BUCKETS, Kind, Outcome, PollTotals, ShownNode, View
+from exporter.families import Definition, Template, Written, labelled
+from exporter.model import DURATION_BUCKETS, Node, Outcome, PollTotals, View
 from exporter.store import Store
 
 _KIND = ("role", "backend")
 _NODE = ("role", "backend", "host", "id")
 
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """One metric, as it is documented.
-
-    Attributes:
-        name: as it is exposed, `_total` included.
-        help: what a sample says, with its unit.
-        labels: their names.
-        type: `gauge`, `counter` or `histogram`.
-    """
-
-    name: str
-    help: str
-    labels: tuple[str, ...] = ()
-    type: str = "gauge"
-
-    def family(self, samples: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
-        """Return the family with a sample for each pair of label values and value."""
-        kind = CounterMetricFamily if self.type == "counter" else GaugeMetricFamily
-        family = kind(self.name, self.help, labels=self.labels)
-        for labels, value in samples:
-            if len(labels) != len(self.labels):
-                raise ValueError(f"{self.name} takes {len(self.labels)} label values, not {len(labels)}")
-            family.add_metric(labels, value)
-        return family
-
-    def single(self, value: float, *labels: str) -> Metric:
-        """Return the family with one sample."""
-        return self.family([(labels, value)])
+# How values are written where there is one for each node.
+_COUNT = "%.1f"
+_EXACT = "%r"
+_MILLISECONDS = "%.3f"  # no clock here is read more precisely, and all 17 digits would take three times as long
 
 
 UP = Definition("localai_p2p_up", "1 when the newest poll of LocalAI was answered and understood, else 0.")
@@ -178,6 +153,7 @@ class P2PCollector(Collector):
         self._expected_hosts = expected_hosts
         self._tls_insecure = tls_insecure
         self._ages = ages
+        self._prepared: _Prepared | None = None
 
     def describe(self) -> Iterator[Metric]:
         """Name every family that may come, so that the registry refuses a second collector of the same names."""
@@ -188,9 +164,44 @@ class P2PCollector(Collector):
                 yield definition.family(())
 
     def collect(self) -> Iterator[Metric]:
-        """Build the families of the newest outcome."""
-        outcome = self._store.latest()
-        now = self._clock.monotonic()
+        """Give the families of the newest outcome; the ages, which are made for this scrape alone, come last."""
+        outcome, now = self._store.latest(), self._clock.monotonic()
+        view = outcome.view if outcome else None
+        fresh = view is not None and now - view.received_at <= self._stale_after
+        epoch = steady_epoch(outcome.epoch, self._clock) if outcome else 0.0
+        prepared = self._prepared
+        if prepared is None or not prepared.holds(outcome, epoch, fresh=fresh):
+            # Of two scrapes at once both may come here, and make the same.
+            prepared = self._prepared = self._prepare(outcome, epoch, fresh=fresh)
+        yield from prepared.families
+        if view is not None and prepared.ages is not None:
+            server_now = view.snapshot.clock.at(now)
+            ages = tuple([server_now - last_seen for last_seen in prepared.last_seen])
+            yield prepared.ages.filled(ages, lasts=False)
+
+    def _prepare(self, outcome: Outcome | None, epoch: float, *, fresh: bool) -> "_Prepared":
+        families = [Written(family) for family in self._small(outcome, epoch, fresh=fresh)]
+        view = outcome.view if outcome else None
+        if view is None or not fresh or not view.shown:
+            return _Prepared(outcome, epoch, fresh, tuple(families))
+        nodes = [item.node for item in view.shown]
+        labels = labelled(_NODE, [(node.kind.role, node.kind.backend, node.host, node.id) for node in nodes])
+        families.append(NODE_ONLINE.template(labels, _COUNT).filled(tuple([node.online for node in nodes])))
+        ages = None
+        last_seen = tuple([node.last_seen for node in nodes if node.last_seen is not None])
+        if last_seen:
+            seen = list(compress(labels, [node.last_seen is not None for node in nodes]))
+            families.append(NODE_LAST_SEEN.template(seen, _EXACT).filled(last_seen))
+            ages = NODE_AGE.template(seen, _MILLISECONDS) if self._ages else None
+        moved = [item.moved_at is not None for item in view.shown]
+        if any(moved):
+            heartbeats = [epoch + item.moved_at for item in view.shown if item.moved_at is not None]
+            template = NODE_HEARTBEAT.template(list(compress(labels, moved)), _MILLISECONDS)
+            families.append(template.filled(tuple(heartbeats)))
+        families += _infos(nodes), _hosts(nodes)
+        return _Prepared(outcome, epoch, fresh, tuple(families), ages, last_seen)
+
+    def _small(self, outcome: Outcome | None, epoch: float, *, fresh: bool) -> Iterator[Metric]:
         yield BUILD_INFO.single(1, __version__, platform.python_version())
         yield TLS_INSECURE.single(self._tls_insecure)
         if self._expected:
@@ -199,48 +210,51 @@ class P2PCollector(Collector):
             yield HOST_EXPECTED.family(((host,), 1) for host in self._expected_hosts)
         if outcome is None:
             return
-        view = outcome.view
-        fresh = view is not None and now - view.received_at <= self._stale_after
-        # A loop that hangs for so long has no newest poll to speak of.
+        # A loop that hangs until nothing is fresh has no newest poll to speak of.
         yield UP.single(outcome.failure is None and fresh)
         yield from _totals(outcome)
-        if view is None:
+        if outcome.view is None:
             return
-        epoch = steady_epoch(outcome.epoch, self._clock)
-        yield LAST_SUCCESS.single(epoch + view.received_at)
-        yield API_INFO.single(1, view.snapshot.generation, view.snapshot.source)
+        yield LAST_SUCCESS.single(epoch + outcome.view.received_at)
+        yield API_INFO.single(1, outcome.view.snapshot.generation, outcome.view.snapshot.source)
         if fresh:
-            yield from _server(view, epoch)
-            yield from _kinds(view)
-            yield from self._nodes(view.shown, view, now, epoch)
-
-    def _nodes(self, shown: tuple[ShownNode, ...], view: View, now: float, epoch: float) -> Iterator[Metric]:
-        if not shown:
-            return
-        labels = [(node.kind.role, node.kind.backend, node.host, node.id) for node in (item.node for item in shown)]
-        rows = list(zip(labels, shown, strict=True))
-        yield NODE_ONLINE.family((row, item.node.online) for row, item in rows)
-        seen = [(row, item.node.last_seen) for row, item in rows if item.node.last_seen is not None]
-        if seen:
-            yield NODE_LAST_SEEN.family(seen)
-        if seen and self._ages:
-            server_now = view.snapshot.clock.at(now)
-            yield NODE_AGE.family((row, server_now - last_seen) for row, last_seen in seen)
-        moved = [(row, epoch + item.moved_at) for row, item in rows if item.moved_at is not None]
-        if moved:
-            yield NODE_HEARTBEAT.family(moved)
-        yield NODE_INFO.family(
-            ((*row, item.node.name, item.node.service_id, item.node.tunnel_address), 1) for row, item in rows
-        )
-        yield HOST_NODES_ONLINE.family(_hosts(shown))
+            yield from _server(outcome.view, epoch)
+            yield from _kinds(outcome.view)
 
 
-def _hosts(shown: tuple[ShownNode, ...]) -> Iterator[tuple[tuple[str, ...], float]]:
-    online: dict[tuple[Kind, str], int] = {}
-    for item in shown:
-        key = item.node.kind, item.node.host
-        online[key] = online.get(key, 0) + item.node.online
-    return (((kind.role, kind.backend, host), count) for (kind, host), count in online.items())
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What scrapes are given until something changes: families, and what the ages are made of."""
+
+    outcome: Outcome | None
+    epoch: float
+    fresh: bool
+    families: tuple[Written, ...]
+    ages: Template | None = None
+    last_seen: tuple[float, ...] = ()
+
+    def holds(self, outcome: Outcome | None, epoch: float, *, fresh: bool) -> bool:
+        return self.outcome is outcome and self.epoch == epoch and self.fresh == fresh
+
+
+def _infos(nodes: list[Node]) -> Written:
+    labels = labelled(
+        NODE_INFO.labels,
+        [
+            (node.kind.role, node.kind.backend, node.host, node.id, node.name, node.service_id, node.tunnel_address)
+            for node in nodes
+        ],
+    )
+    return NODE_INFO.template(labels, "1.0").filled()
+
+
+def _hosts(nodes: list[Node]) -> Written:
+    online: dict[tuple[str, ...], int] = {}
+    for node in nodes:
+        key = node.kind.role, node.kind.backend, node.host
+        online[key] = online.get(key, 0) + node.online
+    labels = labelled(HOST_NODES_ONLINE.labels, online)
+    return HOST_NODES_ONLINE.template(labels, _COUNT).filled(tuple(online.values()))
 
 
 def _totals(outcome: Outcome) -> Iterator[Metric]:
@@ -256,7 +270,7 @@ def _totals(outcome: Outcome) -> Iterator[Metric]:
 
 def _durations(totals: PollTotals) -> Metric:
     bounds = [*(str(bound) for bound in DURATION_BUCKETS), "+Inf"]
-    counts = itertools.accumulate(totals.durations)
+    counts = accumulate(totals.durations)
     return HistogramMetricFamily(
         POLL_DURATION.name, POLL_DURATION.help, buckets=list(zip(bounds, counts, strict=True)), sum_value=totals.seconds
     )

@@ -10,6 +10,7 @@ from contextlib import suppress
 from enum import Enum, auto
 
 from exporter.http1 import HEAD_BYTES, Request, head_in, parse
+from exporter.pieces import Pieces, merged
 
 REQUEST_SECONDS = 5.0
 """What a client has to send its request in, its TLS handshake included."""
@@ -23,7 +24,6 @@ IDLE_SECONDS = 75.0
 _LINGER_SECONDS = 1.0
 _LINGER_BYTES = 65_536
 
-_JOIN_BYTES = 65_536  # above it a copy of the page costs more than a packet of its own for the head
 _PIECE_BYTES = 262_144  # then it is the next client's turn
 
 
@@ -126,10 +126,9 @@ class Connection:
         except BlockingIOError:
             self.wanted = selectors.EVENT_WRITE if self.stage is Stage.SEND else selectors.EVENT_READ
 
-    def answer(self, head: bytes, body: bytes, now: float, *, keep_alive: bool) -> None:
+    def answer(self, head: bytes, body: Pieces, now: float, *, keep_alive: bool) -> None:
         """Have an answer sent, and begin; as for `go_on`."""
-        small = len(body) <= _JOIN_BYTES
-        self._out.extend(memoryview(piece) for piece in ((head + body,) if small else (head, body)))
+        self._out.extend(map(memoryview, merged((head, *body))))
         self._keep_alive = keep_alive
         self.stage = Stage.SEND
         self.waits_since = now

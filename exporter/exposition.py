@@ -1,29 +1,38 @@
 """A registry becomes the bytes that a scraper asked for."""
 
-import gzip
 import re
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import groupby
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder, generate_latest
+
+from exporter.families import END, Encoder, Form, Written, encoded
+from exporter.pieces import Pieces, merged
 
 # The fastest level: it makes a page about 15 times smaller, the slowest one 20 times for six times the work.
 _GZIP_LEVEL = 1
+_GZIP = 16 + zlib.MAX_WBITS  # how zlib is told to write gzip's header and trailer
 
 # The library takes over whatever version= it is asked for, a folded header's line break included.
 _KNOWN = re.compile(
-    r"(?:text/plain|application/openmetrics-text); version=(?:0\.0\.4|1\.0\.0); charset=utf-8(?:; escaping=[a-z0-9-]+)?"
+    r"(text/plain|application/openmetrics-text); version=(?:0\.0\.4|1\.0\.0); charset=utf-8(?:; escaping=([a-z0-9-]+))?"
 )
 
 _MEDIA = {
-    "application/openmetrics-text": "application/openmetrics-text;",
-    "text/plain": "text/plain;",
-    "text/*": "text/plain;",
-    "*/*": "text/plain;",
+    "application/openmetrics-text": Form.OPENMETRICS,
+    "text/plain": Form.TEXT,
+    "text/*": Form.TEXT,
+    "*/*": Form.TEXT,
 }
 """What may be asked for, and what it is answered with."""
+
+_PLAIN_NAMES = {None, "underscores", "allow-utf-8"}
+"""The ways to escape names that leave those alone that need it not, as ours."""
 
 _WEIGHT = re.compile(r"q\s*=\s*([01](?:\.[0-9]*)?)", re.IGNORECASE)
 
@@ -32,31 +41,127 @@ _WEIGHT = re.compile(r"q\s*=\s*([01](?:\.[0-9]*)?)", re.IGNORECASE)
 class Page:
     """An HTTP body and what its header says of it."""
 
-    body: bytes
+    pieces: Pieces
     content_type: str
     content_encoding: str | None = None
 
-
-def render(registry: CollectorRegistry, accept: str = "", accept_encoding: str = "") -> Page:
-    """Collect once and write it in the format that `Accept` prefers, compressed where `Accept-Encoding` has gzip."""
-    encoder, content_type = _choose(accept)
-    body = encoder(registry)
-    if accepts_gzip(accept_encoding):
-        return Page(gzip.compress(body, _GZIP_LEVEL, mtime=0), content_type, "gzip")
-    return Page(body, content_type)
+    @property
+    def body(self) -> bytes:
+        """All of it in one piece."""
+        return b"".join(self.pieces)
 
 
-def _choose(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
-    """Return the encoder of the most preferred format that we have, and its `Content-Type` (RFC 9110, 12.5.1)."""
+class Renderer:
+    """Writes pages of one registry, for one thread at a time.
+
+    What a page begins with is kept, written and compressed, and serves the next ones while its families are the same
+    objects. So the families that last go first.
+
+    Args:
+        registry: whose families may write themselves, or be such as the library's encoders write.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._heads: dict[Form, _Head] = {}
+
+    def page(self, accept: str = "", accept_encoding: str = "") -> Page:
+        """Collect once and write it in the format that `Accept` prefers, with gzip where `Accept-Encoding` has it."""
+        chosen = _choose(accept)
+        families = list(self._registry.collect())
+        lasting = tuple(_lasting(families)) if chosen.is_plain else ()
+        head = self._head(lasting, chosen.form)
+        tail = tuple(merged(chosen.texts(families[len(lasting) :])))
+        if accepts_gzip(accept_encoding):
+            return Page(head.compressed_with(tail), chosen.content_type, "gzip")
+        return Page((*head.pieces, *tail), chosen.content_type)
+
+    def _head(self, families: tuple[Written, ...], form: Form) -> "_Head":
+        head = self._heads.get(form)
+        if head is None or not head.is_of(families):
+            head = self._heads[form] = _Head(families, form)
+        return head
+
+
+class _Head:
+    """What pages begin with."""
+
+    def __init__(self, families: tuple[Written, ...], form: Form) -> None:
+        self._families = families
+        self.pieces: Pieces = tuple(merged(family.text(form) for family in families))
+
+    def is_of(self, families: tuple[Written, ...]) -> bool:
+        """Tell whether these very objects are what it was made of."""
+        mine = self._families
+        return len(mine) == len(families) and all(one is other for one, other in zip(mine, families, strict=True))
+
+    def compressed_with(self, tail: Iterable[bytes]) -> Pieces:
+        """Return the page that goes on so: one member of gzip, of which only the end is compressed now."""
+        beginning, state = self._compressed
+        rest = state.copy()
+        return beginning, b"".join([*map(rest.compress, tail), rest.flush()])
+
+    @cached_property
+    def _compressed(self) -> tuple[bytes, "zlib._Compress"]:
+        state = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP)
+        return b"".join(map(state.compress, self.pieces)), state
+
+
+def _lasting(families: Iterable[Metric]) -> Iterator[Written]:
+    """Yield those that last, as far as there are no others."""
+    for family in families:
+        if not isinstance(family, Written) or not family.lasts:
+            return
+        yield family
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """A format that can be asked for.
+
+    Attributes:
+        content_type: what an answer's header says of it.
+        form: how families write themselves in it.
+        is_plain: whether they may: else names are escaped, which only `encoder` does.
+        encoder: the library's.
+    """
+
+    content_type: str
+    form: Form
+    is_plain: bool
+    encoder: Encoder
+
+    def texts(self, families: Iterable[Metric]) -> Iterator[bytes]:
+        """Yield what a page that goes on with these families has of them, to its end."""
+        for is_written, group in groupby(families, lambda family: self.is_plain and isinstance(family, Written)):
+            if is_written:
+                yield from (family.text(self.form) for family in group if isinstance(family, Written))
+            else:
+                yield encoded(group, self.encoder)
+        if self.form is Form.OPENMETRICS:
+            yield END
+
+
+@lru_cache(maxsize=16)
+def _choose(accept: str) -> _Format:
+    """Return the most preferred format that we have (RFC 9110, 12.5.1)."""
     for media, wanted, _ in sorted(_weighted(accept), key=lambda part: -part[2]):
         if media not in _MEDIA:
             continue
         with suppress(ValueError, IndexError, TypeError):  # a version= that is no version
-            encoder, content_type = choose_encoder(wanted)
-            if _KNOWN.fullmatch(content_type) and content_type.startswith(_MEDIA[media]):
-                return encoder, content_type
-    # Whoever asks for what nobody knows is answered in the text format, which everybody reads.
-    return choose_encoder("")
+            chosen = _format(*choose_encoder(wanted))
+            if chosen is not None and chosen.form is _MEDIA[media]:
+                return chosen
+    return _TEXT
+
+
+def _format(encoder: Encoder, content_type: str) -> _Format | None:
+    known = _KNOWN.fullmatch(content_type)
+    return known and _Format(content_type, _MEDIA[known[1]], known[2] in _PLAIN_NAMES, encoder)
+
+
+# What is answered where nothing is asked for that anybody knows: everybody reads it.
+_TEXT = _Format(CONTENT_TYPE_PLAIN_0_0_4, Form.TEXT, is_plain=True, encoder=generate_latest)
 
 
 def accepts_gzip(accept_encoding: str) -> bool:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
 
+from exporter.pieces import Pieces
+
 HEAD_BYTES = 16_384
 """The largest head of a request; Prometheus sends about 300 bytes, a browser with its cookies a few thousand."""
 
@@ -50,15 +52,20 @@ class Request:
 class Response:
     """What is answered; `headers` are those beside Content-Type, Content-Length, Date, Server and Connection."""
 
-    body: bytes
+    body: Pieces
     content_type: str = PLAIN
     status: HTTPStatus = HTTPStatus.OK
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def length(self) -> int:
+        """The body's length in bytes."""
+        return sum(map(len, self.body))
+
 
 def say(status: HTTPStatus, words: str, headers: Mapping[str, str] | None = None) -> Response:
     """Return an answer of one line of words."""
-    return Response(f"{words}\n".encode(), PLAIN, status, headers or {})
+    return Response((f"{words}\n".encode(),), PLAIN, status, headers or {})
 
 
 class Refused(Exception):  # noqa: N818 - it is an answer, not a fault of ours
@@ -149,7 +156,7 @@ def answer_head(response: Response, more: Mapping[str, str], now: float, *, keep
         "Server": _SERVER,
         "Date": formatdate(now, usegmt=True),
         "Content-Type": response.content_type,
-        "Content-Length": str(len(response.body)),
+        "Content-Length": str(response.length),
         "Connection": "keep-alive" if keep_alive else "close",
         "X-Content-Type-Options": "nosniff",
         **{name: value for name, value in more.items() if name not in response.headers},

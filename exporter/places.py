@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from exporter.connection import Connection, Stage
+from exporter.pieces import Pieces
 
 PAGES = 16
 """The most large pages that are on their way at once, each to any number of readers: so many are held in memory."""
@@ -27,10 +28,10 @@ class Places:
 
     def __init__(self, drop: Callable[[Connection], None]) -> None:
         self._drop = drop
-        self._taken: dict[Connection, bytes | None] = {}  # to the page that it is sent; None while that is made
+        self._taken: dict[Connection, Pieces | None] = {}  # to the page that it is sent; None while that is made
         self._waiting: deque[Connection] = deque()
 
-    def take(self, connection: Connection, page: bytes, now: float) -> bool:
+    def take(self, connection: Connection, page: Pieces, now: float) -> bool:
         """Tell whether a page may be sent; else the connection waits, and `admit` will return it.
 
         A page that is on its way to somebody takes no place of its own.

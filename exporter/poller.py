@@ -3,6 +3,7 @@
 import bisect
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
@@ -72,11 +73,17 @@ class Poller:
         self._said: tuple[object, ...] = ()
         self._unknown_lists: set[str] = set()
 
-    def run(self, stop: threading.Event) -> None:
-        """Poll until `stop` is set."""
+    def run(self, stop: threading.Event, after_each: Callable[[], None] = lambda: None) -> None:
+        """Poll until `stop` is set.
+
+        Args:
+            stop: ends the loop, and its waits.
+            after_each: called when a poll's outcome has been published; it does not raise.
+        """
         due = self._clock.monotonic()
         while not stop.is_set():
             self.poll()
+            after_each()
             due += self._interval
             behind = self._clock.monotonic() - due
             if behind > 0:

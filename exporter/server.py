@@ -224,7 +224,7 @@ class Server:
         if connection not in self._connections:
             self._places.leave(connection)  # it was dropped, and its place kept while a worker was at it
             return
-        is_large = len(response.body) > SMALL_BYTES and connection.request.method != "HEAD"
+        is_large = response.length > SMALL_BYTES and connection.request.method != "HEAD"
         if is_large and not self._places.take(connection, response.body, time.monotonic()):
             return  # the page is thrown away and made again later: small ones cannot wait for the readers of large ones
         self._step(connection, partial(self._send, connection, response))
@@ -248,7 +248,7 @@ class Server:
         request = connection.request
         keep_alive = request.keep_alive and not self._closing.is_set()
         head = answer_head(response, self._guard.headers(), time.time(), keep_alive=keep_alive)
-        connection.answer(head, b"" if request.method == "HEAD" else response.body, now, keep_alive=keep_alive)
+        connection.answer(head, () if request.method == "HEAD" else response.body, now, keep_alive=keep_alive)
 
     def _drop(self, connection: Connection) -> None:
         if self._connections.pop(connection):

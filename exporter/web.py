@@ -9,7 +9,7 @@ from http import HTTPStatus
 from prometheus_client import CollectorRegistry
 
 from exporter import __version__
-from exporter.exposition import render
+from exporter.exposition import Renderer
 from exporter.http1 import Request, Response, say
 from exporter.server import Route
 from exporter.settings import HEALTH_PATHS, HEALTHY_PATH, READY_PATH
@@ -19,42 +19,56 @@ _KEPT = 2
 
 
 def routes(
-    registry: CollectorRegistry, telemetry_path: str, healthy: Callable[[], bool], ready: Callable[[], bool]
+    metrics: Route, telemetry_path: str, healthy: Callable[[], bool], ready: Callable[[], bool]
 ) -> Mapping[str, Route]:
     """Return what is served under which path.
 
     Args:
-        registry: what the metrics come from.
+        metrics: `Metrics`.
         telemetry_path: where they are.
         healthy: whether the program, its loop and its servers live.
         ready: whether the first poll has ended.
     """
-    landing = Response(_landing(telemetry_path), "text/html; charset=utf-8")
+    landing = Response((_landing(telemetry_path),), "text/html; charset=utf-8")
 
-    return {"/": lambda _: landing, telemetry_path: _Metrics(registry), **health_routes(healthy, ready)}
+    return {"/": lambda _: landing, telemetry_path: metrics, **health_routes(healthy, ready)}
 
 
-class _Metrics:
-    """Makes one page for all who asked before its making began: it is as fresh as one of their own, and costs once."""
+class Metrics:
+    """Makes one page for all who asked before its making began: it is as fresh as one of their own, and costs once.
+
+    Args:
+        registry: what the pages show.
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
+        self._renderer = Renderer(registry)
         self._making = threading.Lock()
         self._made: dict[tuple[str, str], tuple[float, Response]] = {}
 
     def __call__(self, request: Request) -> Response:
+        """Answer a request."""
         wanted = request.headers.get("accept", ""), request.headers.get("accept-encoding", "")
         with self._making:
             begun_at, response = self._made.pop(wanted, (0.0, None))
             if response is None or begun_at < request.arrived_at:
-                begun_at = time.monotonic()
-                page = render(self._registry, *wanted)
-                encoding = {"Content-Encoding": page.content_encoding} if page.content_encoding else {}
-                response = Response(page.body, page.content_type, headers=encoding)
+                begun_at, response = self._make(*wanted)
             self._made[wanted] = begun_at, response
             if len(self._made) > _KEPT:
                 del self._made[next(iter(self._made))]
         return response
+
+    def prepare(self) -> None:
+        """Make the pages anew that were asked for lately, so that a scrape after a poll finds all of it done."""
+        with self._making:
+            for wanted in self._made:
+                self._made[wanted] = self._make(*wanted)
+
+    def _make(self, accept: str, accept_encoding: str) -> tuple[float, Response]:
+        begun_at = time.monotonic()
+        page = self._renderer.page(accept, accept_encoding)
+        encoding = {"Content-Encoding": page.content_encoding} if page.content_encoding else {}
+        return begun_at, Response(page.pieces, page.content_type, headers=encoding)
 
 
 def health_routes(healthy: Callable[[], bool], ready: Callable[[], bool]) -> Mapping[str, Route]:

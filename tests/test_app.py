@@ -4,7 +4,7 @@ import socket
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from exporter.poller import Poller
 from exporter.server import Server
 from exporter.settings import ListenAddress, Settings, Target
 from exporter.simulator import Simulator
+from exporter.web import Metrics
 
 LOOPBACK = ListenAddress("127.0.0.1", 0)
 
@@ -179,7 +180,7 @@ class TestHealth:
         """Stand for the loop: it polls once, and then hangs until the test ends or tells it to die."""
         polled = threading.Event()
 
-        def run(poller: Poller, stop: threading.Event) -> None:
+        def run(poller: Poller, stop: threading.Event, _after_each: Callable[[], None]) -> None:
             poller.poll()
             polled.set()
             stop.wait()
@@ -247,7 +248,7 @@ class TestHealth:
 def test_a_loop_that_dies_is_noticed_and_says_where(
     bug: BaseException, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def run(_poller: Poller, _stop: threading.Event) -> None:
+    def run(*_: object) -> None:
         raise bug
 
     monkeypatch.setattr(Poller, "run", run)
@@ -259,4 +260,25 @@ def test_a_loop_that_dies_is_noticed_and_says_where(
         exporter.close()
     (record,) = [record for record in caplog.records if record.message == "the poll loop died"]
     assert record.__dict__["fields"]["error"] == type(bug).__name__
+    assert "s3cret" not in caplog.text
+
+
+def test_pages_that_cannot_be_prepared_end_no_loop(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    prepared = threading.Event()
+
+    def prepare(_: Metrics) -> None:
+        prepared.set()
+        raise ValueError("s3cret")
+
+    monkeypatch.setattr(Metrics, "prepare", prepare)
+    exporter = Exporter(settings, Clock.system())
+    try:
+        assert prepared.wait(10)
+        assert exporter.is_healthy()
+        assert status(f"{exporter.urls[0]}/metrics") == 200
+    finally:
+        exporter.close()
+    assert "the pages could not be prepared" in caplog.messages
     assert "s3cret" not in caplog.text

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from support.clocks import FakeClock
 from support.judges import promtool_says
@@ -13,6 +13,7 @@ from support.values import SERVER_NOW, node, snapshot
 from exporter import collector
 from exporter.collector import DEFINITIONS, P2PCollector
 from exporter.errors import PollError, Reason
+from exporter.exposition import Renderer
 from exporter.labels import label
 from exporter.model import FEDERATED, LLAMA_CPP, MLX, Node, ServerInfo, Snapshot
 from exporter.poller import Poller
@@ -40,6 +41,7 @@ class World:
             ages=ages,
         )
         self.registry.register(self.collector)
+        self.renderer = Renderer(self.registry)
 
     def forget(self) -> None:
         """Nothing is remembered."""
@@ -59,7 +61,7 @@ class World:
         self.poller.poll()
 
     def text(self) -> str:
-        return generate_latest(self.registry).decode()
+        return self.renderer.page().body.decode()
 
     def series(self, name: str) -> dict[str, float]:
         """The samples of a name, by their label values in the order of their names."""

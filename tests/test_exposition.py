@@ -10,7 +10,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as encode_o
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from exporter.exposition import accepts_gzip, render
+from exporter.exposition import Renderer, accepts_gzip
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -42,7 +42,7 @@ def samples(families: list[Metric]) -> list[tuple[str, str, object]]:
 
 @pytest.mark.parametrize("accept", ["", "*/*", "text/plain", "text/html, */*", "text/plain;version=0.0.4", "banana"])
 def test_text(registry: CollectorRegistry, accept: str) -> None:
-    page = render(registry, accept)
+    page = Renderer(registry).page(accept)
     assert (page.content_type, page.content_encoding) == (TEXT, None)
     shown = samples(list(parse_text(page.body.decode())))
     assert shown == samples(list(parse_text(encode_text(registry).decode())))
@@ -51,7 +51,7 @@ def test_text(registry: CollectorRegistry, accept: str) -> None:
 
 @pytest.mark.parametrize("accept", ["application/openmetrics-text", PROMETHEUS_2, PROMETHEUS_3])
 def test_openmetrics(registry: CollectorRegistry, accept: str) -> None:
-    page = render(registry, accept)
+    page = Renderer(registry).page(accept)
     assert page.content_type.startswith(OPENMETRICS)
     reference = encode_openmetrics(registry)  # type: ignore[no-untyped-call]
     shown, expected = (
@@ -87,12 +87,12 @@ OM, PLAIN = "application/openmetrics-text;version=1.0.0", "text/plain;version=0.
     ],
 )
 def test_weights_decide(registry: CollectorRegistry, accept: str, content_type: str) -> None:
-    assert render(registry, accept).content_type.partition("; escaping")[0] == content_type
+    assert Renderer(registry).page(accept).content_type.partition("; escaping")[0] == content_type
 
 
 @pytest.mark.parametrize("accept", [PROMETHEUS_2, PROMETHEUS_3])
 def test_prometheus_gets_what_the_library_gives_it(registry: CollectorRegistry, accept: str) -> None:
-    assert render(registry, accept).content_type == choose_encoder(accept)[1]
+    assert Renderer(registry).page(accept).content_type == choose_encoder(accept)[1]
 
 
 @pytest.mark.parametrize(
@@ -100,14 +100,14 @@ def test_prometheus_gets_what_the_library_gives_it(registry: CollectorRegistry, 
     ["banana", "1.banana", "1.0.0.banana", "9", "1.0.0.1", "-1", "0", ".", "..", "1.0.0.\r\n Evil: yes", "\u0661"],
 )
 def test_an_unknown_version_is_answered_in_text(registry: CollectorRegistry, version: str) -> None:
-    page = render(registry, f"application/openmetrics-text; version={version}")
+    page = Renderer(registry).page(f"application/openmetrics-text; version={version}")
     assert page.content_type == TEXT
     assert page.body == encode_text(registry)
 
 
 @pytest.mark.parametrize("version", ["banana", "9", "1.0.0.\r\n Evil: yes"])
 def test_an_unknown_version_of_text_is_never_taken_over(registry: CollectorRegistry, version: str) -> None:
-    page = render(registry, f"text/plain; version={version}")
+    page = Renderer(registry).page(f"text/plain; version={version}")
     assert page.content_type in {TEXT, "text/plain; version=1.0.0; charset=utf-8; escaping=underscores"}
     assert samples(list(parse_text(page.body.decode()))) == samples(list(parse_text(encode_text(registry).decode())))
 
@@ -120,7 +120,7 @@ ACCEPT_TOKENS = [
 
 @given(accept=st.text() | st.lists(st.sampled_from(ACCEPT_TOKENS)).map("".join))
 def test_every_accept_gets_a_page_whose_header_is_one_line(registry: CollectorRegistry, accept: str) -> None:
-    page = render(registry, accept)
+    page = Renderer(registry).page(accept)
     assert page.content_type.isprintable()
     assert page.content_type.isascii()
     assert b"polls_total" in page.body
@@ -128,17 +128,17 @@ def test_every_accept_gets_a_page_whose_header_is_one_line(registry: CollectorRe
 
 @pytest.mark.parametrize("accept", ["", "application/openmetrics-text"])
 def test_gzip_is_the_same_page(registry: CollectorRegistry, accept: str) -> None:
-    plain, packed = render(registry, accept), render(registry, accept, "gzip")
+    plain, packed = Renderer(registry).page(accept), Renderer(registry).page(accept, "gzip")
     assert packed.content_encoding == "gzip"
     assert packed.content_type == plain.content_type
     assert gzip.decompress(packed.body) == plain.body
-    assert packed == render(registry, accept, "gzip")
+    assert packed == Renderer(registry).page(accept, "gzip")
 
 
 def test_an_empty_registry_is_a_valid_page() -> None:
     empty = CollectorRegistry()
-    assert render(empty).body == b""
-    assert render(empty, "application/openmetrics-text").body == b"# EOF\n"
+    assert Renderer(empty).page().body == b""
+    assert Renderer(empty).page("application/openmetrics-text").body == b"# EOF\n"
 
 
 @pytest.mark.parametrize(

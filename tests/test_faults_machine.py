@@ -22,7 +22,7 @@ from support.watching import Shifted, Watch, watching
 from exporter.app import make_poller, make_registry
 from exporter.clock import Clock
 from exporter.errors import Reason
-from exporter.exposition import render
+from exporter.exposition import Renderer
 from exporter.localai import LocalAI
 from exporter.poller import Poller
 from exporter.settings import Target
@@ -67,9 +67,9 @@ class TestClock:
         shifted.wall_jump += jump
         shifted.passed += 45.0
         poller.poll()
-        assert Exposition(render(registry).body.decode()).series("node_online")
+        assert Exposition(Renderer(registry).page().body.decode()).series("node_online")
         shifted.passed += 20.0
-        assert not Exposition(render(registry).body.decode()).series("node_online")
+        assert not Exposition(Renderer(registry).page().body.decode()).series("node_online")
 
 
 class TestDescriptors:
@@ -206,7 +206,7 @@ class Masses:
         self.client.deadlines.clear()
 
     def page(self) -> Exposition:
-        return Exposition(render(self.registry).body.decode())
+        return Exposition(Renderer(self.registry).page().body.decode())
 
 
 class TestMasses:

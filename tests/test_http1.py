@@ -171,7 +171,7 @@ def test_any_bytes_are_a_request_or_refused(head: bytes) -> None:
 
 
 def test_the_head_of_an_answer() -> None:
-    response = Response(b"{}", "text/x", HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Basic"})
+    response = Response((b"{}",), "text/x", HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Basic"})
     more = {"X-Frame-Options": "deny", "X-Content-Type-Options": "other", "WWW-Authenticate": "lost"}
     assert answer_head(response, more, 0, keep_alive=False).decode().split("\r\n") == [
         "HTTP/1.1 401 Unauthorized",

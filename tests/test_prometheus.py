@@ -23,7 +23,7 @@ from exporter.poller import Poller
 from exporter.settings import Target
 from exporter.simulator import Simulator, parse_scenario
 from exporter.store import Store
-from exporter.web import routes
+from exporter.web import Metrics
 
 pytestmark = pytest.mark.prometheus
 
@@ -197,12 +197,12 @@ def frozen() -> CollectorRegistry:
 def test_the_same_series_are_stored_from_every_format(
     frozen: CollectorRegistry, tmp_path: Path, accept: str | None, content_type: str
 ) -> None:
-    table = routes(frozen, "/metrics", lambda: True, lambda: True)
+    pages = Metrics(frozen)
     answered = set()
 
     def metrics(request: Request) -> Response:
         headers = {**request.headers, "accept": accept or request.headers["accept"]}
-        response = table["/metrics"](replace(request, headers=headers))
+        response = pages(replace(request, headers=headers))
         answered.add(response.content_type)
         return response
 

@@ -28,12 +28,13 @@ from exporter.settings import ListenAddress
 
 GET = b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n"
 LARGE = bytes(8 * 2**20)  # twice what the kernel takes of it
+SHARED = (LARGE,)
 
 TABLE = {
-    "/page": lambda _: Response(b"Here.\n"),
-    "/asked": lambda request: Response(f"{request.method} {sorted(request.headers.items())}".encode()),
-    "/large": lambda _: Response(bytes(len(LARGE))),  # made for each who asks
-    "/shared": lambda _: Response(LARGE),
+    "/page": lambda _: Response((b"Here.\n",)),
+    "/asked": lambda request: Response((f"{request.method} {sorted(request.headers.items())}".encode(),)),
+    "/large": lambda _: Response((bytes(len(LARGE)),)),  # made for each who asks
+    "/shared": lambda _: Response(SHARED),
 }
 
 
@@ -341,7 +342,7 @@ class TestDeadlines:
     def test_a_page_that_is_too_late_is_not_sent(self, monkeypatch: pytest.MonkeyPatch) -> None:
         quick(monkeypatch, TOTAL_SECONDS=0.1)
         released = threading.Event()
-        table = {**TABLE, "/late": lambda _: Response(str(released.wait(PATIENCE_SECONDS)).encode())}
+        table = {**TABLE, "/late": lambda _: Response((str(released.wait(PATIENCE_SECONDS)).encode(),))}
         with serving(table) as server, dial(server, b"GET /late HTTP/1.1\r\nHost: a\r\n\r\n") as sock:
             assert until_the_end(sock) == b""
             released.set()
@@ -446,7 +447,7 @@ class TestLimits:
 
     def test_a_page_is_sent_whole_up_to_the_line_between_small_and_large(self, own_server: Server) -> None:
         for size in (65_536, 65_537, SMALL_BYTES, SMALL_BYTES + 1):
-            with serving({"/": lambda _, size=size: Response(b"x" * size)}) as server:  # type: ignore[misc]
+            with serving({"/": lambda _, size=size: Response((b"x" * size,))}) as server:  # type: ignore[misc]
                 assert len(ask(server, "/").body) == size
         assert ask(own_server, "/page").status == HTTPStatus.OK
 
@@ -566,7 +567,7 @@ class Slow:
     def __call__(self, _: Request) -> Response:
         self.entered.set()
         self.released.wait(PATIENCE_SECONDS)
-        return Response(b"At last.\n")
+        return Response((b"At last.\n",))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from support.exposition import Exposition, check_facts
 
 from exporter.app import make_poller, make_registry
 from exporter.clock import Clock
-from exporter.exposition import render
+from exporter.exposition import Renderer
 from exporter.settings import Target
 from exporter.simulator import Replay
 from exporter.store import Store
@@ -33,7 +33,7 @@ def test_every_other_follows(before: Capture) -> None:
             poller.poll()
             localai.show(after.folder)
             poller.poll()
-            page = Exposition(render(registry).body.decode())
+            page = Exposition(Renderer(registry).page().body.decode())
             if after.expect["up"]:
                 check_facts(page, after.expect, failed_before=1 - before.expect["up"])
                 versions = [dict(labels)["version"] for labels in page.series("server_info")]

@@ -5,17 +5,18 @@ from contextlib import AbstractContextManager
 from http import HTTPStatus
 
 import pytest
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry, Gauge, Metric
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.registry import Collector
 from support.web import ask
 from support.web import serving as serving_table
 
 from exporter import __version__
-from exporter.exposition import Page, render
 from exporter.http1 import Request, Response
-from exporter.server import Route, Server
+from exporter.server import Server
 from exporter.settings import HEALTH_PATHS
-from exporter.web import health_routes, routes
+from exporter.web import Metrics, health_routes, routes
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -32,7 +33,7 @@ def serving(
     registry: CollectorRegistry, *, health: Health | None = None, path: str = "/metrics"
 ) -> AbstractContextManager[Server]:
     asked = health or Health()
-    return serving_table(routes(registry, path, lambda: asked.healthy, lambda: asked.ready))
+    return serving_table(routes(Metrics(registry), path, lambda: asked.healthy, lambda: asked.ready))
 
 
 @pytest.fixture(scope="module")
@@ -52,41 +53,66 @@ class TestSharing:
     """Whoever asked before a page's making began is given that page."""
 
     @pytest.fixture
-    def collected(self, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-        """What was asked for each time that a page was made."""
-        made: list[str] = []
+    def counted(self) -> "Counted":
+        return Counted()
 
-        def rendered(_: CollectorRegistry, accept: str, encoding: str) -> Page:
-            made.append(f"{accept} {encoding}".strip())
-            return render(registry, accept, encoding)
+    @pytest.fixture
+    def metrics(self, counted: "Counted") -> Metrics:
+        registry = CollectorRegistry()
+        registry.register(counted)
+        return Metrics(registry)
 
-        monkeypatch.setattr("exporter.web.render", rendered)
-        return made
-
-    def ask(self, metrics: Route, arrived_at: float, **headers: str) -> Response:
+    def ask(self, metrics: Metrics, arrived_at: float, **headers: str) -> Response:
         return metrics(Request("GET", "/metrics", headers, arrived_at=arrived_at))
 
-    def test_a_page_is_made_for_all_who_waited_for_it(self, registry: CollectorRegistry, collected: list[str]) -> None:
-        metrics = routes(registry, "/metrics", lambda: True, lambda: True)["/metrics"]
+    def test_a_page_is_made_for_all_who_waited_for_it(self, metrics: Metrics, counted: "Counted") -> None:
         asked_at = time.monotonic()
         first = self.ask(metrics, asked_at)
         assert [self.ask(metrics, asked_at - waited).body is first.body for waited in (0, 1, 60)] == [True] * 3
-        assert len(collected) == 1
+        assert counted.times == 1
         later = self.ask(metrics, time.monotonic())
         assert later.body is not first.body
-        assert len(collected) == 2
+        assert counted.times == 2
 
-    def test_each_is_given_the_format_that_it_wants(self, registry: CollectorRegistry, collected: list[str]) -> None:
-        metrics = routes(registry, "/metrics", lambda: True, lambda: True)["/metrics"]
+    def test_each_is_given_the_format_that_it_wants(self, metrics: Metrics, counted: "Counted") -> None:
         openmetrics = {"accept": "application/openmetrics-text; version=1.0.0"}
         for headers in ({}, openmetrics, {}, openmetrics):
             assert self.ask(metrics, 1.0, **headers).content_type.startswith(headers.get("accept", TEXT)[:15])
-        assert len(collected) == 2
+        assert counted.times == 2
         # Only the newest two are kept, whatever clients invent.
         for number in range(100):
             self.ask(metrics, 1.0, **{"accept-encoding": f"x{number}"})
         self.ask(metrics, 1.0)
-        assert len(collected) == 103
+        assert counted.times == 103
+
+    def test_what_is_prepared_is_what_was_asked_for_lately(self, metrics: Metrics, counted: "Counted") -> None:
+        metrics.prepare()
+        assert counted.times == 0
+        self.ask(metrics, 1.0)
+        self.ask(metrics, 1.0, **{"accept-encoding": "gzip"})
+        metrics.prepare()
+        assert counted.times == 4
+
+    def test_what_is_prepared_serves_who_waited_and_nobody_else(self, metrics: Metrics) -> None:
+        self.ask(metrics, 1.0)
+        arrived_at = time.monotonic()
+        metrics.prepare()
+        assert self.ask(metrics, arrived_at).body == (b"# HELP asked Asked\n# TYPE asked gauge\nasked 2.0\n",)
+        assert self.ask(metrics, time.monotonic()).body == (b"# HELP asked Asked\n# TYPE asked gauge\nasked 3.0\n",)
+
+
+class Counted(Collector):
+    """Counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def describe(self) -> tuple[()]:
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        self.times += 1
+        yield GaugeMetricFamily("asked", "Asked", self.times)
 
 
 class TestRoutes:

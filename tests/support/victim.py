@@ -14,7 +14,7 @@ from exporter.http1 import Response
 from exporter.listen import bind
 from exporter.server import Route, Server
 from exporter.settings import ListenAddress
-from exporter.web import routes
+from exporter.web import Metrics, routes
 
 LARGE_BYTES = 2**20
 """The size of `/large`: four times what the server's send buffer takes of it. Much larger, and the attack would measure
@@ -55,12 +55,12 @@ class Nodes(Collector):
 def _cluster(nodes: int, path: str) -> Mapping[str, Route]:
     registry = CollectorRegistry()
     registry.register(Nodes(nodes))
-    return routes(registry, path, lambda: True, lambda: True)
+    return routes(Metrics(registry), path, lambda: True, lambda: True)
 
 
 def main(files: list[str]) -> None:
     table = {**_cluster(100, "/metrics"), **_cluster(MANY_NODES, "/many")}
-    table["/large"] = lambda _: Response(bytes(LARGE_BYTES))  # made for each who asks, as a page of metrics is
+    table["/large"] = lambda _: Response((bytes(LARGE_BYTES),))  # made for each who asks, as a page of metrics is
     guard = Secured(*files) if files else Open()
     server = Server([bind(ListenAddress("127.0.0.1", 0), "--web.listen-address")], table, guard)
     sys.stdout.write(f"{server.urls[0]}\n")

@@ -9,7 +9,7 @@ from typing import Any
 from exporter.app import make_poller, make_registry
 from exporter.clock import Clock
 from exporter.errors import Reason
-from exporter.exposition import render
+from exporter.exposition import Renderer
 from exporter.model import Outcome, ShownNode
 from exporter.settings import Secret, Target
 from exporter.store import Store
@@ -91,7 +91,7 @@ class Watch:
         started = time.monotonic()
         outcome = self._poller.poll()
         seconds = time.monotonic() - started
-        return Polled(outcome, seconds, render(self.registry).body.decode())
+        return Polled(outcome, seconds, Renderer(self.registry).page().body.decode())
 
 
 @contextmanager

@@ -1,0 +1,177 @@
+"""Metric families that write themselves, so that a scrape costs what moved since the last one.
+
+The library's encoder sorts and escapes every label of every sample at every scrape. Here the labels of many samples
+are escaped once, when their `Template` is made, and their values are formatted by one call in C; a small family is
+written by the library's encoder, and its text is kept with it. To a registry and its filters all are families.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import cached_property
+from operator import itemgetter
+from typing import cast
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import generate_latest as encode_text
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics.exposition import generate_latest as encode_openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
+
+Encoder = Callable[[Collector], bytes]
+"""Writes what a collector gives, as the library's `generate_latest` does."""
+
+END = b"# EOF\n"
+"""What a page of OpenMetrics ends with."""
+
+_SPECIAL = re.compile(r'[\\\n"%]')
+
+
+class Form(Enum):
+    """How a page is written."""
+
+    TEXT = auto()
+    OPENMETRICS = auto()
+
+
+_ENCODERS: dict[Form, Encoder] = {Form.TEXT: encode_text, Form.OPENMETRICS: cast("Encoder", encode_openmetrics)}
+
+
+class _Listed(Collector):
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def encoded(families: Iterable[Metric], encoder: Encoder) -> bytes:
+    """Return what one of the library's encoders writes of some families, without the end of a page."""
+    return encoder(_Listed(families)).removesuffix(END)
+
+
+class Written(Metric):
+    """A family that keeps its text.
+
+    Args:
+        metric: what it says; it does not change any more.
+
+    Attributes:
+        lasts: whether the next scrape may be given this very object again.
+    """
+
+    lasts = True
+
+    def __init__(self, metric: Metric) -> None:
+        super().__init__(metric.name, metric.documentation, metric.type)
+        self.samples = metric.samples
+        self._texts: dict[Form, bytes] = {}
+
+    def text(self, form: Form) -> bytes:
+        """Return what stands of it on a page."""
+        if form not in self._texts:
+            self._texts[form] = encoded([self], _ENCODERS[form])
+        return self._texts[form]
+
+
+class Filled(Written):
+    """A template with its values: the same text in every form, as gauges have it. Its samples are read off that text.
+
+    Args:
+        metric: its name, help text and type.
+        text: what stands of it on a page.
+        lasts: as for every family.
+    """
+
+    def __init__(self, metric: Metric, text: bytes, *, lasts: bool) -> None:
+        super().__init__(metric)
+        self.lasts = lasts
+        self._text = text
+        del self.samples
+
+    @cached_property
+    def samples(self) -> list[Sample]:  # type: ignore[override]
+        """Its samples, for whoever reads no text."""
+        (family,) = text_string_to_metric_families(self._text.decode())
+        return family.samples
+
+    def text(self, form: Form) -> bytes:  # noqa: ARG002 - a gauge is written alike
+        """Return what stands of it on a page."""
+        return self._text
+
+
+class Template:
+    """The text of a gauge with a gap for the value of each sample.
+
+    Args:
+        metric: its name and help text.
+        labels: of each sample, as `labelled` returns them.
+        value: the form of a value, as % takes it; without a gap where all samples have one value.
+    """
+
+    def __init__(self, metric: Metric, labels: Sequence[str], value: str) -> None:
+        self._metric = metric
+        head = encoded([metric], encode_text).decode().replace("%", "%%")
+        lines = f" {value}\n{metric.name}".join(labels)
+        self._text = f"{head}{metric.name}{lines} {value}\n".encode()
+
+    def filled(self, values: tuple[float, ...] = (), *, lasts: bool = True) -> Filled:
+        """Return the family with these values, in the order of the labels."""
+        return Filled(self._metric, self._text % values, lasts=lasts)
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One metric, as it is documented.
+
+    Attributes:
+        name: as it is exposed, `_total` included.
+        help: what a sample says, with its unit.
+        labels: their names.
+        type: `gauge`, `counter` or `histogram`.
+    """
+
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+    type: str = "gauge"
+
+    def family(self, samples: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
+        """Return the family with a sample for each pair of label values and value."""
+        kind = CounterMetricFamily if self.type == "counter" else GaugeMetricFamily
+        family = kind(self.name, self.help, labels=self.labels)
+        for labels, value in samples:
+            if len(labels) != len(self.labels):
+                raise ValueError(f"{self.name} takes {len(self.labels)} label values, not {len(labels)}")
+            family.add_metric(labels, value)
+        return family
+
+    def single(self, value: float, *labels: str) -> Metric:
+        """Return the family with one sample."""
+        return self.family([(labels, value)])
+
+    def template(self, labels: Sequence[str], value: str) -> Template:
+        """Return the family's template; as for `Template`."""
+        return Template(self.family(()), labels, value)
+
+
+def labelled(names: Sequence[str], rows: Iterable[tuple[str, ...]]) -> list[str]:
+    """Return the labels of each sample as a template takes them, sorted by name as the library writes them.
+
+    Args:
+        names: of the labels, two at least.
+        rows: the values of each sample, in the order of the names.
+    """
+    order = sorted(range(len(names)), key=names.__getitem__)
+    sort = itemgetter(*order)
+    form = "{" + ",".join(f'{names[place]}="%s"' for place in order) + "}"
+    return [form % sort(_escaped(row) if _SPECIAL.search("".join(row)) else row) for row in rows]
+
+
+def _escaped(row: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(
+        value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"").replace("%", "%%") for value in row
+    )

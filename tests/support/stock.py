@@ -1,0 +1,67 @@
+"""What the library alone makes of an outcome: another way to the same page, which knows neither template nor text."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from prometheus_client import Metric
+from prometheus_client.registry import Collector
+
+from exporter import collector
+from exporter.clock import Clock, steady_epoch
+from exporter.collector import P2PCollector
+from exporter.families import Filled
+from exporter.model import Node, Outcome, View
+from exporter.store import Store
+
+Row = tuple[str, ...]
+
+
+class Stock(Collector):
+    """Gives the families of another collector, those of nodes made anew from the store.
+
+    Args:
+        ours: the collector.
+        store: what it reads.
+        clock: likewise.
+    """
+
+    def __init__(self, ours: P2PCollector, store: Store, clock: Clock) -> None:
+        self._ours = ours
+        self._store = store
+        self._clock = clock
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield them in the same order."""
+        outcome = self._store.latest()
+        of_nodes = self._of_nodes(outcome, outcome.view) if outcome and outcome.view else {}
+        for family in self._ours.collect():
+            if isinstance(family, Filled):
+                yield of_nodes[family.name]
+            else:
+                plain = Metric(family.name, family.documentation, family.type)
+                plain.samples = family.samples
+                yield plain
+
+    def _of_nodes(self, outcome: Outcome, view: View) -> dict[str, Metric]:
+        server_now = view.snapshot.clock.at(self._clock.monotonic())
+        epoch = steady_epoch(outcome.epoch, self._clock)
+        nodes = [item.node for item in view.shown]
+        hosts: Counter[Row] = Counter()
+        for node in nodes:
+            hosts[_row(node)[:3]] += node.online
+        seen = [(_row(node), node.last_seen) for node in nodes if node.last_seen is not None]
+        moved = [(_row(item.node), item.moved_at) for item in view.shown if item.moved_at is not None]
+        infos = [((*_row(node), node.name, node.service_id, node.tunnel_address), 1.0) for node in nodes]
+        families = (
+            collector.NODE_ONLINE.family((_row(node), node.online) for node in nodes),
+            collector.NODE_LAST_SEEN.family(seen),
+            collector.NODE_AGE.family((row, round(server_now - last_seen, 3)) for row, last_seen in seen),
+            collector.NODE_HEARTBEAT.family((row, round(epoch + moved_at, 3)) for row, moved_at in moved),
+            collector.NODE_INFO.family(infos),
+            collector.HOST_NODES_ONLINE.family(hosts.items()),
+        )
+        return {family.name: family for family in families}
+
+
+def _row(node: Node) -> Row:
+    return node.kind.role, node.kind.backend, node.host, node.id
