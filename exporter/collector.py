@@ -171,6 +171,7 @@ class P2PCollector(Collector):
         epoch = steady_epoch(outcome.epoch, self._clock) if outcome else 0.0
         prepared = self._prepared
         if prepared is None or not prepared.holds(outcome, epoch, fresh=fresh):
+            self._prepared = prepared = None  # what it holds may be megabytes: they are free for what comes now
             # Of two scrapes at once both may come here, and make the same.
             prepared = self._prepared = self._prepare(outcome, epoch, fresh=fresh)
         yield from prepared.families

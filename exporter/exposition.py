@@ -76,6 +76,10 @@ class Renderer:
             return Page(head.compressed_with(tail), chosen.content_type, "gzip")
         return Page((*head.pieces, *tail), chosen.content_type)
 
+    def forget(self) -> None:
+        """Keep nothing: what lasted does so no more, and its memory is wanted for what follows it."""
+        self._heads.clear()
+
     def _head(self, families: tuple[Written, ...], form: Form) -> "_Head":
         head = self._heads.get(form)
         if head is None or not head.is_of(families):

@@ -108,15 +108,17 @@ class Template:
 
     Args:
         metric: its name and help text.
-        labels: of each sample, as `labelled` returns them.
+        labels: of each sample, as `labelled` returns them; one at least.
         value: the form of a value, as % takes it; without a gap where all samples have one value.
     """
 
     def __init__(self, metric: Metric, labels: Sequence[str], value: str) -> None:
         self._metric = metric
-        head = encoded([metric], encode_text).decode().replace("%", "%%")
-        lines = f" {value}\n{metric.name}".join(labels)
-        self._text = f"{head}{metric.name}{lines} {value}\n".encode()
+        # Put together in one step, as it may have megabytes.
+        lines = [*labels]
+        lines[0] = encoded([metric], encode_text).decode().replace("%", "%%") + metric.name + lines[0]
+        lines[-1] += f" {value}\n"
+        self._text = f" {value}\n{metric.name}".join(lines).encode()
 
     def filled(self, values: tuple[float, ...] = (), *, lasts: bool = True) -> Filled:
         """Return the family with these values, in the order of the labels."""

@@ -61,7 +61,10 @@ class Metrics:
     def prepare(self) -> None:
         """Make the pages anew that were asked for lately, so that a scrape after a poll finds all of it done."""
         with self._making:
-            for wanted in self._made:
+            lately = tuple(self._made)
+            self._made.clear()
+            self._renderer.forget()
+            for wanted in lately:
                 self._made[wanted] = self._make(*wanted)
 
     def _make(self, accept: str, accept_encoding: str) -> tuple[float, Response]:
