@@ -11,9 +11,10 @@ Every metric's name, type, labels and help text stand here and nowhere else. One
 """
 
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import accumulate, compress
+from functools import partial
+from itertools import accumulate
 
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -22,7 +23,7 @@ from prometheus_client.registry import Collector
 from exporter import __version__
 from exporter.clock import Clock, steady_epoch
 from exporter.families import Definition, Template, Written, labelled
-from exporter.model import DURATION_BUCKETS, Node, Outcome, PollTotals, View
+from exporter.model import DURATION_BUCKETS, Node, Outcome, PollTotals, ShownNode, View
 from exporter.store import Store
 
 _KIND = ("role", "backend")
@@ -176,31 +177,16 @@ class P2PCollector(Collector):
             prepared = self._prepared = self._prepare(outcome, epoch, fresh=fresh)
         yield from prepared.families
         if view is not None and prepared.ages is not None:
-            server_now = view.snapshot.clock.at(now)
-            ages = tuple([server_now - last_seen for last_seen in prepared.last_seen])
-            yield prepared.ages.filled(ages, lasts=False)
+            yield NODE_AGE.large(partial(prepared.ages.at, view.snapshot.clock.at(now)), lasts=False)
 
     def _prepare(self, outcome: Outcome | None, epoch: float, *, fresh: bool) -> "_Prepared":
         families = [Written(family) for family in self._small(outcome, epoch, fresh=fresh)]
         view = outcome.view if outcome else None
         if view is None or not fresh or not view.shown:
             return _Prepared(outcome, epoch, fresh, tuple(families))
-        nodes = [item.node for item in view.shown]
-        labels = labelled(_NODE, [(node.kind.role, node.kind.backend, node.host, node.id) for node in nodes])
-        families.append(NODE_ONLINE.template(labels, _COUNT).filled(tuple([node.online for node in nodes])))
-        ages = None
-        last_seen = tuple([node.last_seen for node in nodes if node.last_seen is not None])
-        if last_seen:
-            seen = list(compress(labels, [node.last_seen is not None for node in nodes]))
-            families.append(NODE_LAST_SEEN.template(seen, _EXACT).filled(last_seen))
-            ages = NODE_AGE.template(seen, _MILLISECONDS) if self._ages else None
-        moved = [item.moved_at is not None for item in view.shown]
-        if any(moved):
-            heartbeats = [epoch + item.moved_at for item in view.shown if item.moved_at is not None]
-            template = NODE_HEARTBEAT.template(list(compress(labels, moved)), _MILLISECONDS)
-            families.append(template.filled(tuple(heartbeats)))
-        families += _infos(nodes), _hosts(nodes)
-        return _Prepared(outcome, epoch, fresh, tuple(families), ages, last_seen)
+        nodes = _Nodes(view.shown, epoch)
+        families += nodes.families()
+        return _Prepared(outcome, epoch, fresh, tuple(families), nodes.ages() if self._ages else None)
 
     def _small(self, outcome: Outcome | None, epoch: float, *, fresh: bool) -> Iterator[Metric]:
         yield BUILD_INFO.single(1, __version__, platform.python_version())
@@ -224,6 +210,17 @@ class P2PCollector(Collector):
 
 
 @dataclass(frozen=True, slots=True)
+class _Ages:
+    """What the ages of nodes are made of: a template, and when each of them was last seen."""
+
+    template: Template
+    last_seen: tuple[float, ...]
+
+    def at(self, server_now: float) -> bytes:
+        return self.template.filled([server_now - last_seen for last_seen in self.last_seen])
+
+
+@dataclass(frozen=True, slots=True)
 class _Prepared:
     """What scrapes are given until something changes: families, and what the ages are made of."""
 
@@ -231,31 +228,68 @@ class _Prepared:
     epoch: float
     fresh: bool
     families: tuple[Written, ...]
-    ages: Template | None = None
-    last_seen: tuple[float, ...] = ()
+    ages: _Ages | None = None
 
     def holds(self, outcome: Outcome | None, epoch: float, *, fresh: bool) -> bool:
         return self.outcome is outcome and self.epoch == epoch and self.fresh == fresh
 
 
-def _infos(nodes: list[Node]) -> Written:
-    labels = labelled(
-        NODE_INFO.labels,
-        [
-            (node.kind.role, node.kind.backend, node.host, node.id, node.name, node.service_id, node.tunnel_address)
-            for node in nodes
-        ],
-    )
-    return NODE_INFO.template(labels, "1.0").filled()
+class _Nodes:
+    """Writes the families that have a sample for each node; one when it is asked for, as each may have megabytes."""
+
+    def __init__(self, shown: tuple[ShownNode, ...], epoch: float) -> None:
+        self._shown = shown
+        self._epoch = epoch
+
+    def families(self) -> Iterator[Written]:
+        yield NODE_ONLINE.large(self._online)
+        if any(item.node.last_seen is not None for item in self._shown):
+            yield NODE_LAST_SEEN.large(self._last_seen)
+        if any(item.moved_at is not None for item in self._shown):
+            yield NODE_HEARTBEAT.large(self._heartbeats)
+        yield NODE_INFO.large(self._infos)
+        yield HOST_NODES_ONLINE.large(self._hosts)
+
+    def ages(self) -> _Ages | None:
+        seen, moments = self._seen()
+        return _Ages(NODE_AGE.template(_labels(seen), _MILLISECONDS), tuple(moments)) if seen else None
+
+    def _seen(self) -> tuple[list[Node], list[float]]:
+        seen = [item.node for item in self._shown if item.node.last_seen is not None]
+        return seen, [node.last_seen for node in seen if node.last_seen is not None]
+
+    def _online(self) -> bytes:
+        nodes = [item.node for item in self._shown]
+        return NODE_ONLINE.template(_labels(nodes), _COUNT).filled(node.online for node in nodes)
+
+    def _last_seen(self) -> bytes:
+        seen, moments = self._seen()
+        return NODE_LAST_SEEN.template(_labels(seen), _EXACT).filled(moments)
+
+    def _heartbeats(self) -> bytes:
+        moved = [item for item in self._shown if item.moved_at is not None]
+        moments = [self._epoch + item.moved_at for item in moved if item.moved_at is not None]
+        return NODE_HEARTBEAT.template(_labels(item.node for item in moved), _MILLISECONDS).filled(moments)
+
+    def _infos(self) -> bytes:
+        nodes = [item.node for item in self._shown]
+        rows = [(*_row(node), node.name, node.service_id, node.tunnel_address) for node in nodes]
+        return NODE_INFO.template(labelled(NODE_INFO.labels, rows), "1.0").filled()
+
+    def _hosts(self) -> bytes:
+        online: dict[tuple[str, ...], int] = {}
+        for item in self._shown:
+            key = _row(item.node)[:3]
+            online[key] = online.get(key, 0) + item.node.online
+        return HOST_NODES_ONLINE.template(labelled(HOST_NODES_ONLINE.labels, online), _COUNT).filled(online.values())
 
 
-def _hosts(nodes: list[Node]) -> Written:
-    online: dict[tuple[str, ...], int] = {}
-    for node in nodes:
-        key = node.kind.role, node.kind.backend, node.host
-        online[key] = online.get(key, 0) + node.online
-    labels = labelled(HOST_NODES_ONLINE.labels, online)
-    return HOST_NODES_ONLINE.template(labels, _COUNT).filled(tuple(online.values()))
+def _row(node: Node) -> tuple[str, str, str, str]:
+    return node.kind.role, node.kind.backend, node.host, node.id
+
+
+def _labels(nodes: Iterable[Node]) -> list[str]:
+    return labelled(_NODE, map(_row, nodes))
 
 
 def _totals(outcome: Outcome) -> Iterator[Metric]:

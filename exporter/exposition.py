@@ -1,11 +1,12 @@
 """A registry becomes the bytes that a scraper asked for."""
 
+import operator
 import re
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import groupby
 
 from prometheus_client import CollectorRegistry, Metric
@@ -54,8 +55,8 @@ class Page:
 class Renderer:
     """Writes pages of one registry, for one thread at a time.
 
-    What a page begins with is kept, written and compressed, and serves the next ones while its families are the same
-    objects. So the families that last go first.
+    What a page begins with is kept, plain or compressed as it was asked for, and serves the next ones while its
+    families are the same objects. So the families that last go first.
 
     Args:
         registry: whose families may write themselves, or be such as the library's encoders write.
@@ -63,52 +64,55 @@ class Renderer:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
-        self._heads: dict[Form, _Head] = {}
+        self._kept: dict[tuple[Form, type[_Head]], tuple[tuple[Written, ...], _Head]] = {}
 
     def page(self, accept: str = "", accept_encoding: str = "") -> Page:
         """Collect once and write it in the format that `Accept` prefers, with gzip where `Accept-Encoding` has it."""
         chosen = _choose(accept)
         families = list(self._registry.collect())
         lasting = tuple(_lasting(families)) if chosen.is_plain else ()
-        head = self._head(lasting, chosen.form)
-        tail = tuple(merged(chosen.texts(families[len(lasting) :])))
-        if accepts_gzip(accept_encoding):
-            return Page(head.compressed_with(tail), chosen.content_type, "gzip")
-        return Page((*head.pieces, *tail), chosen.content_type)
+        is_packed = accepts_gzip(accept_encoding)
+        head = self._head(lasting, chosen.form, _Packed if is_packed else _Plain)
+        pieces = head.followed_by(merged(chosen.texts(families[len(lasting) :])))
+        return Page(pieces, chosen.content_type, "gzip" if is_packed else None)
 
     def forget(self) -> None:
         """Keep nothing: what lasted does so no more, and its memory is wanted for what follows it."""
-        self._heads.clear()
+        self._kept.clear()
 
-    def _head(self, families: tuple[Written, ...], form: Form) -> "_Head":
-        head = self._heads.get(form)
-        if head is None or not head.is_of(families):
-            head = self._heads[form] = _Head(families, form)
+    def _head(self, families: tuple[Written, ...], form: Form, kind: "type[_Head]") -> "_Head":
+        of, head = self._kept.get((form, kind), ((), None))
+        if head is None or len(of) != len(families) or not all(map(operator.is_, of, families)):
+            head = kind(merged(family.text(form) for family in families))
+            self._kept[form, kind] = families, head
         return head
 
 
-class _Head:
-    """What pages begin with."""
+class _Plain:
+    """What pages begin with, as it is."""
 
-    def __init__(self, families: tuple[Written, ...], form: Form) -> None:
-        self._families = families
-        self.pieces: Pieces = tuple(merged(family.text(form) for family in families))
+    def __init__(self, texts: Iterable[bytes]) -> None:
+        self._pieces = tuple(texts)
 
-    def is_of(self, families: tuple[Written, ...]) -> bool:
-        """Tell whether these very objects are what it was made of."""
-        mine = self._families
-        return len(mine) == len(families) and all(one is other for one, other in zip(mine, families, strict=True))
+    def followed_by(self, texts: Iterable[bytes]) -> Pieces:
+        """Return a page that goes on so."""
+        return (*self._pieces, *texts)
 
-    def compressed_with(self, tail: Iterable[bytes]) -> Pieces:
-        """Return the page that goes on so: one member of gzip, of which only the end is compressed now."""
-        beginning, state = self._compressed
-        rest = state.copy()
-        return beginning, b"".join([*map(rest.compress, tail), rest.flush()])
 
-    @cached_property
-    def _compressed(self) -> tuple[bytes, "zlib._Compress"]:
-        state = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP)
-        return b"".join(map(state.compress, self.pieces)), state
+class _Packed:
+    """What pages begin with, compressed; another page's end is compressed behind a copy of the compressor's state."""
+
+    def __init__(self, texts: Iterable[bytes]) -> None:
+        self._state = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP)
+        self._beginning = b"".join(map(self._state.compress, texts))
+
+    def followed_by(self, texts: Iterable[bytes]) -> Pieces:
+        """Return a page that goes on so, as one member of gzip."""
+        state = self._state.copy()
+        return self._beginning, b"".join([*map(state.compress, texts), state.flush()])
+
+
+_Head = _Plain | _Packed
 
 
 def _lasting(families: Iterable[Metric]) -> Iterator[Written]:

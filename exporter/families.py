@@ -54,7 +54,7 @@ def encoded(families: Iterable[Metric], encoder: Encoder) -> bytes:
 
 
 class Written(Metric):
-    """A family that keeps its text.
+    """A family that writes itself.
 
     Args:
         metric: what it says; it does not change any more.
@@ -77,30 +77,30 @@ class Written(Metric):
         return self._texts[form]
 
 
-class Filled(Written):
-    """A template with its values: the same text in every form, as gauges have it. Its samples are read off that text.
+class Large(Written):
+    """A gauge of many samples, whose text is made when it is asked for, each time: whoever needs it again keeps it.
 
     Args:
-        metric: its name, help text and type.
-        text: what stands of it on a page.
+        metric: its name and help text.
+        make: gives its text, the same each time and in every form.
         lasts: as for every family.
     """
 
-    def __init__(self, metric: Metric, text: bytes, *, lasts: bool) -> None:
+    def __init__(self, metric: Metric, make: Callable[[], bytes], *, lasts: bool) -> None:
         super().__init__(metric)
         self.lasts = lasts
-        self._text = text
+        self._make = make
         del self.samples
 
     @cached_property
     def samples(self) -> list[Sample]:  # type: ignore[override]
-        """Its samples, for whoever reads no text."""
-        (family,) = text_string_to_metric_families(self._text.decode())
+        """What it says, read off its text, for whoever reads no text."""
+        (family,) = text_string_to_metric_families(self._make().decode())
         return family.samples
 
-    def text(self, form: Form) -> bytes:  # noqa: ARG002 - a gauge is written alike
+    def text(self, form: Form) -> bytes:  # noqa: ARG002 - a gauge is written alike in all of them
         """Return what stands of it on a page."""
-        return self._text
+        return self._make()
 
 
 class Template:
@@ -113,16 +113,15 @@ class Template:
     """
 
     def __init__(self, metric: Metric, labels: Sequence[str], value: str) -> None:
-        self._metric = metric
         # Put together in one step, as it may have megabytes.
         lines = [*labels]
         lines[0] = encoded([metric], encode_text).decode().replace("%", "%%") + metric.name + lines[0]
         lines[-1] += f" {value}\n"
         self._text = f" {value}\n{metric.name}".join(lines).encode()
 
-    def filled(self, values: tuple[float, ...] = (), *, lasts: bool = True) -> Filled:
-        """Return the family with these values, in the order of the labels."""
-        return Filled(self._metric, self._text % values, lasts=lasts)
+    def filled(self, values: Iterable[float] = ()) -> bytes:
+        """Return the text with these values, in the order of the labels."""
+        return self._text % tuple(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +153,10 @@ class Definition:
     def single(self, value: float, *labels: str) -> Metric:
         """Return the family with one sample."""
         return self.family([(labels, value)])
+
+    def large(self, make: Callable[[], bytes], *, lasts: bool = True) -> Large:
+        """Return the family with many samples; as for `Large`."""
+        return Large(self.family(()), make, lasts=lasts)
 
     def template(self, labels: Sequence[str], value: str) -> Template:
         """Return the family's template; as for `Template`."""

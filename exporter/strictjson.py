@@ -132,9 +132,17 @@ def parse_object(body: bytes, where: str, budget: Budget) -> dict[str, Any]:
     """
     _check_size(body, where, budget)
 
+    known: dict[str, dict[str, Any]] = {}
+
     def timely(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         budget.on_time()
-        return _unique(pairs)
+        value = _unique(pairs)
+        first = pairs[0][1] if pairs else None
+        if not isinstance(first, str):
+            return value
+        # LocalAI lists its workers twice in one answer: the same object serves for both.
+        twin = known.setdefault(first, value)
+        return twin if twin == value else value
 
     try:
         value = json.loads(body.decode("utf-8"), object_pairs_hook=timely, parse_float=_finite, parse_constant=_refuse)

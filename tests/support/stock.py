@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 from exporter import collector
 from exporter.clock import Clock, steady_epoch
 from exporter.collector import P2PCollector
-from exporter.families import Filled
+from exporter.families import Large
 from exporter.model import Node, Outcome, View
 from exporter.store import Store
 
@@ -35,7 +35,7 @@ class Stock(Collector):
         outcome = self._store.latest()
         of_nodes = self._of_nodes(outcome, outcome.view) if outcome and outcome.view else {}
         for family in self._ours.collect():
-            if isinstance(family, Filled):
+            if isinstance(family, Large):
                 yield of_nodes[family.name]
             else:
                 plain = Metric(family.name, family.documentation, family.type)
