@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 
 from exporter import __version__
 from exporter.clock import Clock, steady_epoch
-from exporter.families import Definition, Template, Written, labelled
+from exporter.families import Definition, Row, Template, Written, escaped
 from exporter.model import DURATION_BUCKETS, Node, Outcome, PollTotals, ShownNode, View
 from exporter.store import Store
 
@@ -274,22 +274,31 @@ class _Nodes:
     def _infos(self) -> bytes:
         nodes = [item.node for item in self._shown]
         rows = [(*_row(node), node.name, node.service_id, node.tunnel_address) for node in nodes]
-        return NODE_INFO.template(labelled(NODE_INFO.labels, rows), "1.0").filled()
+        labels = [
+            f'{{backend="{backend}",host="{host}",id="{id_}",name="{name}",role="{role}",service_id="{service}",'
+            f'tunnel_address="{tunnel}"}}'
+            for role, backend, host, id_, name, service, tunnel in escaped(rows)
+        ]
+        return NODE_INFO.template(labels, "1.0").filled()
 
     def _hosts(self) -> bytes:
-        online: dict[tuple[str, ...], int] = {}
+        online: dict[Row, int] = {}
         for item in self._shown:
-            key = _row(item.node)[:3]
+            key = item.node.kind.role, item.node.kind.backend, item.node.host
             online[key] = online.get(key, 0) + item.node.online
-        return HOST_NODES_ONLINE.template(labelled(HOST_NODES_ONLINE.labels, online), _COUNT).filled(online.values())
+        labels = [f'{{backend="{backend}",host="{host}",role="{role}"}}' for role, backend, host in escaped(online)]
+        return HOST_NODES_ONLINE.template(labels, _COUNT).filled(online.values())
 
 
-def _row(node: Node) -> tuple[str, str, str, str]:
+def _row(node: Node) -> Row:
     return node.kind.role, node.kind.backend, node.host, node.id
 
 
 def _labels(nodes: Iterable[Node]) -> list[str]:
-    return labelled(_NODE, map(_row, nodes))
+    return [
+        f'{{backend="{backend}",host="{host}",id="{id_}",role="{role}"}}'
+        for role, backend, host, id_ in escaped(map(_row, nodes))
+    ]
 
 
 def _totals(outcome: Outcome) -> Iterator[Metric]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from exporter.deadline import while_on_time
 from exporter.errors import PollError, Reason
 from exporter.labels import label
 from exporter.model import Kind, Node
@@ -101,7 +102,7 @@ def read_list(
         keys: how they are spelled.
         now: LocalAI's Unix time in seconds.
         where: the path that answered, for the error's text.
-        budget: what the reading may take; its `on_time` is called at each entry.
+        budget: what the reading may take; its `on_time` is called all the while.
 
     Raises:
         PollError: `SHAPE`, there is no list; `TOO_LARGE`, it has more entries than the budget has nodes; and whatever
@@ -113,8 +114,7 @@ def read_list(
     budget.check_nodes(len(entries), where)
     nodes: dict[str, Node] = {}
     invalid = duplicate = 0
-    for entry in entries:
-        budget.on_time()
+    for entry in while_on_time(entries, budget.on_time):
         try:
             node = _node(entry, kind, keys, now)
         except TypeError:

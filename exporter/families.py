@@ -5,12 +5,11 @@ are escaped once, when their `Template` is made, and their values are formatted 
 written by the library's encoder, and its text is kept with it. To a registry and its filters all are families.
 """
 
-import re
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import cached_property
-from operator import itemgetter
 from typing import cast
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -27,7 +26,10 @@ Encoder = Callable[[Collector], bytes]
 END = b"# EOF\n"
 """What a page of OpenMetrics ends with."""
 
-_SPECIAL = re.compile(r'[\\\n"%]')
+_ESCAPES = (("\\", r"\\"), ("\n", r"\n"), ('"', r"\""), ("%", "%%"))
+
+Row = tuple[str, ...]
+"""The values of a sample's labels."""
 
 
 class Form(Enum):
@@ -108,7 +110,7 @@ class Template:
 
     Args:
         metric: its name and help text.
-        labels: of each sample, as `labelled` returns them; one at least.
+        labels: of each sample, one at least, as they are written: sorted by name as the library does, and `escaped`.
         value: the form of a value, as % takes it; without a gap where all samples have one value.
     """
 
@@ -163,20 +165,16 @@ class Definition:
         return Template(self.family(()), labels, value)
 
 
-def labelled(names: Sequence[str], rows: Iterable[tuple[str, ...]]) -> list[str]:
-    """Return the labels of each sample as a template takes them, sorted by name as the library writes them.
-
-    Args:
-        names: of the labels, two at least.
-        rows: the values of each sample, in the order of the names.
-    """
-    order = sorted(range(len(names)), key=names.__getitem__)
-    sort = itemgetter(*order)
-    form = "{" + ",".join(f'{names[place]}="%s"' for place in order) + "}"
-    return [form % sort(_escaped(row) if _SPECIAL.search("".join(row)) else row) for row in rows]
+def escaped(rows: Iterable[Row]) -> list[Row]:
+    """Return label values as they stand between quotes in a template, where a % is doubled besides."""
+    found = [*rows]
+    text = "".join(itertools.chain.from_iterable(found))
+    if not any(mark in text for mark, _ in _ESCAPES):
+        return found  # as nearly always: to look at each would take longer than all the rest
+    return [tuple(map(_escape, row)) for row in found]
 
 
-def _escaped(row: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(
-        value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"").replace("%", "%%") for value in row
-    )
+def _escape(value: str) -> str:
+    for mark, instead in _ESCAPES:
+        value = value.replace(mark, instead)
+    return value

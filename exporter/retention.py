@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from exporter.deadline import OnTime, unhurried
+from exporter.deadline import OnTime, unhurried, while_on_time
 from exporter.model import Hidden, Kind, ShownNode, Snapshot, View
 from exporter.tracker import Track
 
@@ -26,7 +26,7 @@ def view(
         retention: a node that was not seen for longer, in seconds on LocalAI's clock, is hidden. Never an online one,
             nor one whose heartbeat moved within that time; one never seen counts from when we first heard of it.
         limit: the most nodes that are shown, online first, then newest.
-        on_time: called at each node; what it raises ends the work.
+        on_time: called all the while; what it raises ends the work.
     """
     server_now = snapshot.clock.at(now)
 
@@ -43,8 +43,7 @@ def view(
 
     hidden: Counter[tuple[Kind, Hidden]] = Counter({(kind, why): 0 for kind in snapshot.counts for why in Hidden})
     kept = []
-    for node in snapshot.nodes:
-        on_time()
+    for node in while_on_time(snapshot.nodes, on_time):
         node_track = tracks[node.kind, node.id]
         if retained(node_track, node.last_seen):
             kept.append(ShownNode(node, node_track.moved_at))
@@ -52,8 +51,7 @@ def view(
             hidden[node.kind, Hidden.RETENTION] += 1
     if len(kept) > limit:
         kept.sort(key=rank)
-        for shown in kept[limit:]:
-            on_time()
+        for shown in while_on_time(kept[limit:], on_time):
             hidden[shown.node.kind, Hidden.LIMIT] += 1
         del kept[limit:]
     return View(snapshot, now, tuple(kept), dict(hidden))

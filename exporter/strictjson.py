@@ -3,6 +3,7 @@
 What an answer has too much of is refused before it is parsed: values take many times the memory of their bytes.
 """
 
+import itertools
 import json
 import math
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from exporter.deadline import OnTime, unhurried
+from exporter.deadline import LOOK_EVERY, OnTime, unhurried
 from exporter.errors import PollError, Reason
 
 BYTES_PER_NODE = 256
@@ -70,11 +71,6 @@ def _finite(text: str) -> float:
     return value if math.isfinite(value) else _refuse(text)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    return value if len(value) == len(pairs) else _refuse(pairs)
-
-
 def _marks(body: bytes, on_time: OnTime) -> Iterator[bytes]:
     """Yield the braces, brackets, commas and colons outside strings, a piece of the answer at a time."""
     inside = False
@@ -122,7 +118,7 @@ def parse_object(body: bytes, where: str, budget: Budget) -> dict[str, Any]:
     Args:
         body: UTF-8 without a byte order mark.
         where: the path that answered it, for the error's text.
-        budget: what the reading may take; its `on_time` is called at each object.
+        budget: what the reading may take; its `on_time` is called all the while.
 
     Raises:
         PollError: `NOT_JSON`, also for NaN, an infinite number, a key that stands twice, and a nesting that is too
@@ -133,14 +129,18 @@ def parse_object(body: bytes, where: str, budget: Budget) -> dict[str, Any]:
     _check_size(body, where, budget)
 
     known: dict[str, dict[str, Any]] = {}
+    number = itertools.count()
 
     def timely(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        budget.on_time()
-        value = _unique(pairs)
+        if not next(number) % LOOK_EVERY:
+            budget.on_time()
+        value = dict(pairs)
+        if len(value) != len(pairs):
+            _refuse(pairs)
         first = pairs[0][1] if pairs else None
         if not isinstance(first, str):
             return value
-        # LocalAI lists its workers twice in one answer: the same object serves for both.
+        # LocalAI lists its workers twice in one answer: one object serves for both, and its strings are kept once.
         twin = known.setdefault(first, value)
         return twin if twin == value else value
 

@@ -2,10 +2,12 @@
 
 import re
 from datetime import datetime
+from functools import lru_cache
 
 # re.ASCII: \d would take any script's digits. The fraction has up to nine digits in Go, any number in RFC 3339.
 _RFC3339 = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))", re.ASCII
+    r"(\d{4}-\d\d-\d\d[Tt](?:[01]\d|2[0-3]):[0-5]\d):([0-5]\d)(?:\.(\d+))?(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))",
+    re.ASCII,
 )
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the offset is subtracted by hand, so both ends are naive UTC
 _NANOSECOND_DIGITS = 9
@@ -19,14 +21,21 @@ def parse_timestamp(value: object) -> float | None:
     match = _RFC3339.fullmatch(value) if isinstance(value, str) else None
     if not match:
         return None
-    year, month, day, hour, minute, second, fraction, sign, offset_hours, offset_minutes = match.groups()
-    try:
-        moment = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second))  # noqa: DTZ001
-    except ValueError:
+    to_the_minute, second, fraction, sign, offset_hours, offset_minutes = match.groups()
+    minute = _minute(to_the_minute)
+    if minute is None:
         return None
-    seconds = (moment - _EPOCH).total_seconds()
+    seconds = minute + float(second)
     if fraction:
         seconds += int(fraction[:_NANOSECOND_DIGITS].ljust(_NANOSECOND_DIGITS, "0")) / 1e9
     if sign:
         seconds -= float(f"{sign}1") * (int(offset_hours) * 3600 + int(offset_minutes) * 60)
     return seconds
+
+
+@lru_cache(maxsize=64)  # the nodes of a cluster were seen in the same few minutes
+def _minute(text: str) -> float | None:
+    try:
+        return (datetime.fromisoformat(text) - _EPOCH).total_seconds()
+    except ValueError:
+        return None

@@ -7,7 +7,7 @@ clock lags flaps. That a node's last-seen moved is liveness which needs no clock
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from exporter.deadline import OnTime, unhurried
+from exporter.deadline import OnTime, unhurried, while_on_time
 from exporter.model import Change, Kind, Node, Snapshot
 
 Key = tuple[Kind, str]
@@ -75,18 +75,17 @@ def track(before: Tracked, snapshot: Snapshot, now: float, on_time: OnTime = unh
         before: what was known.
         snapshot: what LocalAI answered.
         now: monotonic time in seconds.
-        on_time: called at each node; what it raises ends the work.
+        on_time: called all the while; what it raises ends the work.
     """
     known = before.tracks or {}
     tracks = {}
-    for node in snapshot.nodes:
-        on_time()
+    for node in while_on_time(snapshot.nodes, on_time):
         key = node.kind, node.id
-        tracks[key] = known[key].follow(node, now) if key in known else Track(node.online, now, node.last_seen)
+        before_it = known.get(key)
+        tracks[key] = before_it.follow(node, now) if before_it else Track(node.online, now, node.last_seen)
     changes = {(kind, change): 0 for kind in snapshot.counts for change in Change} | dict(before.changes)
     if before.tracks is not None:
-        for kind, change in _changes(before.tracks, tracks):
-            on_time()
+        for kind, change in while_on_time(_changes(before.tracks, tracks), on_time):
             # A kind that this generation does not know any more still loses its nodes.
             changes[kind, change] = changes.get((kind, change), 0) + 1
     return Tracked(tracks, changes)

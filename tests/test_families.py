@@ -15,7 +15,7 @@ from support.values import SERVER_NOW, snapshot
 
 from exporter.collector import P2PCollector
 from exporter.exposition import Page, Renderer
-from exporter.families import Definition, Form, Written, labelled
+from exporter.families import Definition, Form, Written, escaped
 from exporter.labels import label
 from exporter.model import FEDERATED, LLAMA_CPP, MLX, Node, Snapshot
 from exporter.poller import Poller
@@ -153,8 +153,10 @@ def test_samples_are_there_for_who_reads_no_text() -> None:
     assert [sample.labels for sample in family.samples] == [labels]
 
 
-def test_labels_are_sorted_and_escaped() -> None:
-    assert labelled(("b", "a"), [("1", '2"\\\n%')]) == ['{a="2\\"\\\\\\n%%",b="1"}']
+def test_values_are_escaped() -> None:
+    plain = [("1", "a"), ("2", "b")]
+    assert escaped(plain) == plain
+    assert escaped([*plain, ("3", '"\\\n%')]) == [*plain, ("3", r"\"\\\n%%")]
 
 
 def test_a_family_keeps_a_text_for_each_form() -> None:
