@@ -28,6 +28,7 @@ MOST_MARKS = 65_536
 else; Python's reader hears of the deadline at each brace only, and this many keys take it a tenth of a second."""
 
 _MOST_LEVELS = 1_000  # Python's reader follows no more
+_FLAT = frozenset((str, bool))
 _OTHER_OBJECTS = 16  # what holds the lists of nodes
 _PIECE_BYTES = 65_536
 _NO_MARKS = bytes(set(range(256)) - set(b'"{}[],:'))
@@ -69,6 +70,11 @@ def _refuse(_: object) -> NoReturn:
 def _finite(text: str) -> float:
     value = float(text)
     return value if math.isfinite(value) else _refuse(text)
+
+
+def _is_flat(value: dict[str, Any]) -> bool:
+    """Tell whether all values are strings, true or false: among those, what is equal is the same, but True == 1."""
+    return _FLAT.issuperset(map(type, value.values()))
 
 
 def _marks(body: bytes, on_time: OnTime) -> Iterator[bytes]:
@@ -142,7 +148,7 @@ def parse_object(body: bytes, where: str, budget: Budget) -> dict[str, Any]:
             return value
         # LocalAI lists its workers twice in one answer: one object serves for both, and its strings are kept once.
         twin = known.setdefault(first, value)
-        return twin if twin == value else value
+        return twin if twin is not value and twin == value and _is_flat(twin) and _is_flat(value) else value
 
     try:
         value = json.loads(body.decode("utf-8"), object_pairs_hook=timely, parse_float=_finite, parse_constant=_refuse)

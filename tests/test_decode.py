@@ -17,7 +17,7 @@ from exporter.entries import PRESUMED_FUTURE_SECONDS, NodeList
 from exporter.errors import PollError, Reason
 from exporter.labels import LABEL_CHARACTERS
 from exporter.model import FEDERATED, LLAMA_CPP, MLX, ClockReading, Kind, Node, RoleCounts, Snapshot
-from exporter.strictjson import Budget
+from exporter.strictjson import Budget, parse_object
 
 NOW = 1_800_000_000.0
 CLOCK = ClockReading(NOW, 0.0, exact=True)
@@ -207,6 +207,18 @@ class TestLists:
         found = decode.workers(encode(value), NOW)
         assert found.generation == "3"
         assert {kind: len(nodes.nodes) for kind, nodes in found.lists.items()} == {LLAMA_CPP: 1, MLX: 0}
+
+    def test_what_is_listed_twice_is_kept_once(self) -> None:
+        one, other = entry("gpu-a"), entry("gpu-b")
+        value = parse_object(encode({"nodes": [one, other], "llama_cpp": {"nodes": [one, other]}}), "/", Budget())
+        assert value == {"nodes": [one, other], "llama_cpp": {"nodes": [one, other]}}
+        assert all(a is b for a, b in zip(value["nodes"], value["llama_cpp"]["nodes"], strict=True))
+
+    @pytest.mark.parametrize("odd", [1, 1.0, None, {"a": True}])
+    def test_what_is_equal_to_python_alone_is_not_the_same(self, odd: object) -> None:
+        true, other = entry("gpu-a", online=True), {**entry("gpu-a"), "isOnline": odd}
+        for entries in ([true, other], [other, true]):
+            assert str(parse_object(encode({"nodes": entries}), "/", Budget())) == str({"nodes": entries})
 
     def test_localais_totals_stand_beside_the_lists(self) -> None:
         workers = decode.workers(encode({"nodes": [entry("gpu-a"), {}]}), NOW)
