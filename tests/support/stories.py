@@ -5,15 +5,18 @@ not there. Times of a story are seconds from its start.
 """
 
 import io
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from http.client import HTTPResponse
 
+from prometheus_client import CollectorRegistry
 from rulebook import JOB
 
 from exporter.client import Answer
 from exporter.collector import P2PCollector
 from exporter.errors import PollError, Reason
+from exporter.exposition import Renderer
 from exporter.localai import LocalAI
 from exporter.model import FEDERATED, ClockReading, Node, RoleCounts, Snapshot
 from exporter.poller import Poller
@@ -26,6 +29,7 @@ from support.clocks import FakeClock
 POLL_SECONDS = 15
 BEGAN = 1_800_000_000.0
 _POLL_BEFORE_SCRAPE = 8
+_EMPTY_LABEL = re.compile(r'\w+="",|,\w+=""(?=})')
 _STALE_AFTER = 4 * POLL_SECONDS
 
 Span = tuple[float, float]
@@ -210,18 +214,22 @@ class _Exporter:
             retention=watch.retention,
             limit=watch.limit,
         )
-        self._collector = P2PCollector(
-            store,
-            clock.clock,
-            stale_after=_STALE_AFTER,
-            expected=watch.expected,
-            expected_hosts=watch.hosts,
-            tls_insecure=False,
+        registry = CollectorRegistry()
+        registry.register(
+            P2PCollector(
+                store,
+                clock.clock,
+                stale_after=_STALE_AFTER,
+                expected=watch.expected,
+                expected_hosts=watch.hosts,
+                tls_insecure=False,
+            )
         )
+        self._renderer = Renderer(registry)
 
     def samples(self) -> Iterator[tuple[str, float]]:
         """Yield every series and its value."""
-        for family in self._collector.collect():
-            for one in family.samples:
-                labels = ",".join(f'{name}="{value}"' for name, value in one.labels.items() if value)
-                yield f"{one.name}{{{labels}}}", one.value
+        for line in self._renderer.page().body.decode().splitlines():
+            if not line.startswith("#"):
+                series, _, value = line.rpartition(" ")
+                yield _EMPTY_LABEL.sub("", series), float(value)
