@@ -9,9 +9,10 @@ from pathlib import Path
 
 import bcrypt
 import pytest
+from support.acceptor import HANG_SECONDS
 from support.certificates import Certificate, make_leaf
 from support.clocks import FakeClock
-from support.handshake import HANG_SECONDS, client_context, shake
+from support.handshake import client_context, shake
 from support.webconfig import Keys, basic, copy_keys, make_keys
 
 from exporter.errors import UsageError

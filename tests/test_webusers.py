@@ -6,6 +6,7 @@ from pathlib import Path
 
 import bcrypt
 import pytest
+from support.acceptor import HANG_SECONDS
 from support.webconfig import basic
 
 from exporter.settings import Secret
@@ -13,8 +14,6 @@ from exporter.webguard import WebGuard
 from exporter.webusers import CHALLENGE, REMEMBERED, Access, BasicAuth
 
 GRANTED, REFUSED, BUSY = Access.GRANTED, Access.REFUSED, Access.BUSY
-
-HANG_SECONDS = 10.0
 
 
 def hashed(password: str, cost: int = 4, prefix: bytes = b"2b") -> Secret:

@@ -125,10 +125,8 @@ class Engine:
             text=True,
         ) as process:
             try:
-                served = Served(process, "")
-                found = re.search(r"urls=(http://\S+)", served.log_until("msg=serving"))
-                assert found, served.lines
-                served.url = found[1]
+                served = Served(process)
+                served.wait_until_it_serves()
                 yield served
             finally:
                 if process.poll() is None:

@@ -8,9 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from exporter.webguard import WebGuard
+from support.acceptor import HANG_SECONDS
 from support.certificates import Certificate
-
-HANG_SECONDS = 10.0
 
 
 @dataclass

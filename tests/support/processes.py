@@ -171,19 +171,28 @@ def run(
     )
 
 
+_URL = re.compile(r"urls?\"?[=:] ?\"?(https?://[^\s\",]+)")
+
+
 @dataclass
 class Served:
     """A `serve` that runs.
 
     Attributes:
         process: it, or what it was started under.
-        url: where it serves.
+        url: where it serves, once that was waited for.
         lines: what it had logged when it began to serve; the rest comes from `finish`.
     """
 
     process: subprocess.Popen[str]
-    url: str
+    url: str = ""
     lines: list[str] = field(default_factory=list)
+
+    def wait_until_it_serves(self) -> None:
+        """Read its log up to the line that says where it serves, and take the first URL from there."""
+        found = _URL.search(self.log_until("serving"))
+        assert found, self.lines
+        self.url = found[1]
 
     def log_until(self, beginning: str) -> str:
         """Read its log up to the first line that holds this, and return that line."""
@@ -233,10 +242,8 @@ def serving(
         watchdog = threading.Timer(lifetime, process.kill)
         watchdog.start()
         try:
-            served = Served(process, "")
-            found = re.search(r"urls?\"?[=:] ?\"?(https?://[^\s\",]+)", served.log_until("serving"))
-            assert found, served.lines
-            served.url = found[1]
+            served = Served(process)
+            served.wait_until_it_serves()
             yield served
         finally:
             watchdog.cancel()
