@@ -2,25 +2,28 @@
 
 import logging
 import socket
+import ssl
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from exporter.client import Client
 from exporter.clock import Clock
 from exporter.collector import P2PCollector
 from exporter.errors import UsageError
 from exporter.guard import OPEN, Guard
 from exporter.listen import bind, bind_all
-from exporter.localai import LocalAI
 from exporter.log import fields, origin
-from exporter.poller import Poller
 from exporter.server import CLOSE_SECONDS, Server
 from exporter.settings import Settings, Target
 from exporter.store import Store
+from exporter.transport import tls_context
 from exporter.web import Metrics, health_routes, routes
+
+if TYPE_CHECKING:
+    from exporter.poller import Poller
 
 _log = logging.getLogger(__name__)
 
@@ -32,17 +35,26 @@ _HANG_SECONDS = 5.0
 deadline is missed by at worst."""
 
 
-def make_poller(target: Target, store: Store, clock: Clock) -> Poller:
+def make_poller(target: Target, store: Store, clock: Clock, context: ssl.SSLContext | None = None) -> "Poller":
     """Put the way of the data together for one LocalAI.
+
+    Args:
+        target: which LocalAI, and how it is watched.
+        store: where the outcomes go.
+        clock: the clocks.
+        context: as for `Client`.
 
     Raises:
         UsageError: a TLS file cannot be used.
     """
-    localai = LocalAI(
-        Client(target, clock.monotonic), clock, target.max_response_bytes, collect_token=target.collect_token
-    )
+    # Imported here, and so by the thread that polls: the HTTP libraries are a third of a start, and no page needs them.
+    from exporter.client import Client  # noqa: PLC0415
+    from exporter.localai import LocalAI  # noqa: PLC0415
+    from exporter.poller import Poller  # noqa: PLC0415
+
+    client = Client(target, clock.monotonic, context=context)
     return Poller(
-        localai,
+        LocalAI(client, clock, target.max_response_bytes, collect_token=target.collect_token),
         store,
         clock,
         interval=target.poll_interval,
@@ -102,7 +114,9 @@ class Exporter:
         self._store = Store()
         self._stop = threading.Event()
         self._resumed_at = float("-inf")
-        self._poller = make_poller(settings.target, self._store, clock)
+        self._context = tls_context(settings.target)
+        self._made_at = clock.awake()
+        self._poller: Poller | None = None  # it is made by the loop's thread
         registry = make_registry(settings.target, self._store, clock, process=settings.exporter_metrics)
         self._metrics = Metrics(registry)
         table = routes(self._metrics, settings.telemetry_path, self.is_healthy, self.is_ready)
@@ -130,6 +144,7 @@ class Exporter:
 
     def _run(self) -> None:
         try:
+            self._poller = make_poller(self._settings.target, self._store, self._clock, self._context)
             self._poller.run(self._stop, self._prepare)
         except BaseException as bug:  # noqa: BLE001 - a traceback of Python's own would print the exception's text
             _log.error("the poll loop died", extra=fields(error=type(bug).__name__, at=origin(bug)))
@@ -150,7 +165,8 @@ class Exporter:
         target = self._settings.target
         now = self._clock.awake()
         awake_for = now - self._resumed_at
-        overdue = min(now - self._poller.beat, awake_for) - target.poll_interval - target.poll_timeout
+        beat = self._poller.beat if self._poller else self._made_at
+        overdue = min(now - beat, awake_for) - target.poll_interval - target.poll_timeout
         # None yet: the first one answers already while it is put into the list.
         silent = max((min(server.silent_seconds(), awake_for) for server in self._servers), default=0.0)
         begun = self._loop.ident is not None  # the servers are there first, so that an address in use polls nobody

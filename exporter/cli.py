@@ -1,4 +1,7 @@
-"""The commands: what each is called with, what it does, and how it ends."""
+"""The commands: what each is called with, what it does, and how it ends.
+
+A command imports its own parts when it is run: a start waits for nothing that another command is made of.
+"""
 
 import argparse
 import gc
@@ -11,24 +14,17 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.resources import files
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from prometheus_client import disable_created_metrics
-
-from exporter import __version__, doctor, healthcheck
-from exporter.app import Exporter, make_poller, make_registry
+from exporter import __version__
 from exporter.clock import Clock
 from exporter.errors import UsageError
-from exporter.exposition import Renderer
 from exporter.flags import LOOP_FREE, VARIABLE_PREFIX, add_flags, load_settings, unknown_variables
 from exporter.listen import systemd_sockets
 from exporter.log import configure, fields
 from exporter.settings import Settings, concerns
-from exporter.store import Store
-from exporter.textfile import write_atomically
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +33,8 @@ PROGRAM = "localai-p2p-exporter"
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+EXIT_UNKNOWN = 3
+"""What a monitoring plugin ends with when it was called wrongly (Monitoring Plugins Development Guidelines)."""
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_TERMINATED = 128 + signal.SIGTERM
 """As shells name the end by a signal."""
@@ -71,12 +69,26 @@ def _say_what_is_read_again(_signal: int, _frame: FrameType | None) -> None:
     _log.info("SIGHUP changes nothing: changed files of the API key and the web configuration are read anyway")
 
 
-def _run(settings: Settings, stop: threading.Event, announce: Callable[[Exporter], None] | None = None) -> int:
-    sockets = systemd_sockets(os.environ) if settings.systemd_socket else None
-    exporter = Exporter(settings, Clock.system(), sockets)
+def _without_created_series() -> None:
+    from prometheus_client import disable_created_metrics  # noqa: PLC0415
+
+    disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+def _run(settings: Settings, stop: threading.Event, announce: Callable[[Sequence[str]], None] | None = None) -> int:
+    # What a start loads and makes stays: to look through it for garbage would take a twentieth of the start.
+    gc.disable()
+    try:
+        from exporter.app import Exporter  # noqa: PLC0415
+
+        _without_created_series()
+        sockets = systemd_sockets(os.environ) if settings.systemd_socket else None
+        exporter = Exporter(settings, Clock.system(), sockets)
+    finally:
+        gc.enable()
     try:
         if announce:
-            announce(exporter)
+            announce(exporter.urls)
         lives = exporter.wait(stop)
     finally:
         exporter.close()
@@ -106,6 +118,12 @@ def _stop_on_signals() -> threading.Event:
 def _once(settings: Settings, arguments: argparse.Namespace) -> int:
     # By way of all that tidies up, and also as a process with the id 1, which ignores a signal that has no handler.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
+    from exporter.app import make_poller, make_registry  # noqa: PLC0415
+    from exporter.exposition import Renderer  # noqa: PLC0415
+    from exporter.store import Store  # noqa: PLC0415
+    from exporter.textfile import write_atomically  # noqa: PLC0415
+
+    _without_created_series()
     clock, store = Clock.system(), Store()
     outcome = make_poller(settings.target, store, clock).poll()
     output = arguments.output
@@ -120,6 +138,8 @@ def _once(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _doctor(settings: Settings, arguments: argparse.Namespace) -> int:
+    from exporter import doctor  # noqa: PLC0415
+
     report = doctor.examine(settings.target, Clock.system())
     text = report.as_json() if arguments.json else report.as_text()
     _print(f"{text}\n".encode(sys.stdout.encoding, "backslashreplace"))
@@ -127,7 +147,6 @@ def _doctor(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _demo(settings: Settings, arguments: argparse.Namespace) -> int:
-    # Imported here, so that the commands of production neither load nor wait for it.
     from exporter.simulator import Simulator, parse_scenario  # noqa: PLC0415
 
     stop = _stop_on_signals()
@@ -137,10 +156,10 @@ def _demo(settings: Settings, arguments: argparse.Namespace) -> int:
         raise UsageError(f"--scenario: {error}") from None
     with Simulator(scenario) as localai:
 
-        def announce(exporter: Exporter) -> None:
+        def announce(urls: Sequence[str]) -> None:
             text = (
                 f"A simulated LocalAI answers at  {localai.url}/api/p2p\n"
-                f"The exporter shows it at        {exporter.urls[0]}{settings.telemetry_path}\n"
+                f"The exporter shows it at        {urls[0]}{settings.telemetry_path}\n"
                 "Ctrl-C ends both.\n"
             )
             _print(text.encode())
@@ -150,6 +169,8 @@ def _demo(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _script(path: str | None) -> str:
+    from importlib.resources import files  # noqa: PLC0415
+
     try:
         return (Path(path) if path else files("exporter.simulator") / "demo.scenario").read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -157,6 +178,8 @@ def _script(path: str | None) -> str:
 
 
 def _healthcheck(settings: Settings, _: argparse.Namespace) -> int:
+    from exporter import healthcheck  # noqa: PLC0415
+
     address = settings.health_address or settings.listen_addresses[0]
     complaint = healthcheck.complaint(address)
     if complaint:
@@ -205,7 +228,7 @@ COMMANDS = {
         _doctor,
         LOOP_FREE,
         lambda parser: parser.add_argument("--json", action="store_true", help="Print the findings as JSON."),
-        usage_exit=doctor.EXIT_UNKNOWN,
+        usage_exit=EXIT_UNKNOWN,
     ),
     "demo": _Command(
         "Serve the metrics of a simulated cluster that lives, for a first look.",
@@ -301,7 +324,6 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
                 _log.warning("this variable is none of the exporter's", extra=fields(variable=variable))
             for concern in concerns(settings.target):
                 _log.warning(concern)
-        disable_created_metrics()  # type: ignore[no-untyped-call]
         return command.run(settings, parsed)
     except UsageError as error:
         sys.stderr.write(f"{PROGRAM}: {error}\n")

@@ -13,11 +13,12 @@ import urllib3
 from requests.auth import AuthBase
 
 from exporter import __version__
+from exporter.adapter import DeadlineAdapter
 from exporter.echo import repeats
 from exporter.errors import MachineError, PollError, Reason, UsageError
 from exporter.resolver import Resolver
 from exporter.settings import ApiKeyFile, Secret, Target
-from exporter.transport import DeadlineAdapter, Dialer, Wire, tls_context
+from exporter.transport import Dialer, Wire, tls_context
 
 _PIECE_BYTES = 65_536
 _HTTP_1_1 = 11
@@ -74,12 +75,19 @@ class Client:
         target: where LocalAI is and how it is spoken to.
         monotonic: the clock of the deadlines, in seconds.
         resolver: who looks host names up.
+        context: what TLS connections are made with; made from `target` where none is given.
 
     Raises:
-        UsageError: a TLS file cannot be used; the text names it.
+        UsageError: as for `tls_context`.
     """
 
-    def __init__(self, target: Target, monotonic: Callable[[], float], resolver: Resolver | None = None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        monotonic: Callable[[], float],
+        resolver: Resolver | None = None,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
         self._url = target.url
         self._limit = target.max_response_bytes
         self._monotonic = monotonic
@@ -99,7 +107,7 @@ class Client:
                 "User-Agent": f"localai-p2p-exporter/{__version__}",
             }
         )
-        adapter = DeadlineAdapter(Dialer(self._wire, resolver or Resolver(), _context(target)))
+        adapter = DeadlineAdapter(Dialer(self._wire, resolver or Resolver(), context or tls_context(target)))
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 
@@ -190,21 +198,6 @@ class Client:
 
     def _too_large(self) -> PollError:
         return PollError(Reason.TOO_LARGE, f"the answer is larger than {self._limit} bytes")
-
-
-def _context(target: Target) -> ssl.SSLContext | None:
-    if not target.url.startswith("https:"):
-        return None
-    try:
-        return tls_context(
-            *(str(file) if file else None for file in (target.tls_ca_file, target.tls_cert_file, target.tls_key_file)),
-            insecure=target.tls_insecure,
-        )
-    except OSError:
-        raise UsageError(
-            "--localai.tls-ca-file, --localai.tls-cert-file and --localai.tls-key-file must be PEM files that fit "
-            "together, the key without a passphrase"
-        ) from None
 
 
 def _check_status(status: int) -> None:

@@ -17,9 +17,6 @@ from exporter.model import Snapshot, Source
 from exporter.plain import plain
 from exporter.settings import Target, concerns
 
-EXIT_UNKNOWN = 3
-"""What a monitoring plugin ends with when it was called wrongly (Monitoring Plugins Development Guidelines)."""
-
 READYZ = "/readyz"
 
 POLLS = 4

@@ -9,8 +9,6 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import SplitResult, urlsplit
 
-import requests
-
 from exporter.durations import format_duration
 from exporter.errors import UsageError
 from exporter.files import read_file
@@ -126,8 +124,17 @@ def _http_url(text: str, schemes: tuple[str, ...], instead: str) -> SplitResult:
     return parts
 
 
+# Names and IPv4 addresses that the HTTP library and the resolver take for certain.
+_PLAIN_HOST = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}")
+
+
 def _is_host(host: str) -> bool:
     """Whether the HTTP library, which is stricter than `urlsplit`, and the resolver take it."""
+    if _PLAIN_HOST.fullmatch(host):
+        return True
+    # Imported here, so that a start waits for it only where it is needed to tell.
+    import requests  # noqa: PLC0415
+
     try:
         requests.Request("GET", f"http://{f'[{host}]' if ':' in host else host}").prepare()
         encoded = host.encode("idna").decode("ascii")

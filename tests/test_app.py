@@ -210,6 +210,21 @@ class TestHealth:
         assert exporter.wait(threading.Event(), check_every=0.0) is False
         assert status(f"{url}/-/ready") == 200
 
+    def test_a_loop_that_is_not_put_together_in_time_is_a_hang(
+        self, settings: Settings, time: FakeClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        end = threading.Event()
+        monkeypatch.setattr("exporter.app.make_poller", lambda *_: end.wait())
+        exporter = Exporter(settings, time.clock)
+        try:
+            time.advance(15 + 10 + 5)
+            assert exporter.is_healthy()
+            time.advance(0.1)
+            assert not exporter.is_healthy()
+        finally:
+            end.set()
+            exporter.close()
+
     def test_a_machine_that_slept_did_not_hang(
         self, exporter: Exporter, time: FakeClock, polled: threading.Event
     ) -> None:

@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exporter.errors import UsageError
 from exporter.flags import load_settings
@@ -102,6 +105,13 @@ def test_base_url_refuses_without_repeating_the_text(text: str, message: str) ->
         base_url(text)
     assert str(caught.value) == message
     assert CANARY not in "".join(traceback.format_exception(caught.value)).replace(f'"{text}"', "")
+
+
+@given(st.from_regex(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63}){0,4}", fullmatch=True))
+def test_a_host_that_is_taken_without_the_http_library_is_one_that_it_takes(host: str) -> None:
+    assert base_url(f"http://{host}:8080") == f"http://{host}:8080"
+    assert requests.Request("GET", f"http://{host}:8080").prepare().url == f"http://{host.lower()}:8080/"
+    assert host.encode("idna")
 
 
 PROXY_PATH = "a path, query or fragment has no place in a proxy's URL: give scheme, host and port only"

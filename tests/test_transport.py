@@ -32,7 +32,7 @@ from exporter.client import Client
 from exporter.errors import PollError, Reason, UsageError
 from exporter.resolver import Addresses, Resolver
 from exporter.settings import Target
-from exporter.transport import Dialer, Wire
+from exporter.transport import Dialer, Wire, tls_context
 
 SOON = 0.3
 
@@ -446,6 +446,14 @@ class TestTLSFiles:
         )
         with pytest.raises(UsageError, match="fit together"):
             Client(target, time.monotonic)
+
+    def test_are_not_read_again_where_they_were_read_before(self, pki: Certificates, tmp_path: Path) -> None:
+        file = tmp_path / "ca.pem"
+        file.write_bytes(pki.authority.cert_file.read_bytes())
+        target = Target(url="https://localai.test", tls_ca_file=file)
+        context = tls_context(target)
+        file.unlink()
+        Client(target, time.monotonic, context=context).close()
 
 
 REFUSALS: list[tuple[Script, Reason]] = [

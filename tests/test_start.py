@@ -1,0 +1,111 @@
+"""What a start loads, and in which thread: the first page waits for no more than it needs."""
+
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from support import loading
+from support.processes import PATIENCE_SECONDS, command, environment, nobody, recorded, replaying, serving
+
+import exporter
+
+LOADING = (sys.executable, "-P", str(Path(loading.__file__)))
+
+LIBRARIES = ("requests", "urllib3", "charset_normalizer", "certifi", "idna", "http.cookiejar")
+ASKING = ("exporter.client", "exporter.adapter", "exporter.localai", "exporter.decode", "exporter.poller")
+"""What asks LocalAI, and what that is made with."""
+
+OTHER_COMMANDS = ("exporter.doctor", "exporter.healthcheck", "exporter.simulator", "exporter.textfile")
+WEB_CONFIGURATION = ("exporter.gate", "exporter.webguard", "bcrypt", "yaml")
+SERVING = ("prometheus_client", "exporter.app", "exporter.server", "exporter.collector", "exporter.exposition")
+
+
+def began(written: str) -> Mapping[str, str]:
+    """Return, by module, the thread that began to load it, from what the program wrote."""
+    threads: dict[str, str] = json.loads(written.splitlines()[-1])
+    return threads
+
+
+def loaded(arguments: Sequence[str]) -> Mapping[str, str]:
+    done = subprocess.run(
+        [*LOADING, *command(*arguments)],
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert "Traceback" not in done.stderr
+    return began(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def served() -> Mapping[str, str]:
+    """What a server loaded, from its start until it had served pages and polled."""
+    with (
+        replaying(recorded("v4.7.1/cluster")) as localai,
+        serving("--localai.url", localai.url, under=LOADING) as served,
+    ):
+        for encoding in ("identity", "gzip"):
+            request = urllib.request.Request(f"{served.url}/metrics", headers={"Accept-Encoding": encoding})
+            with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
+                assert answer.status == 200
+        served.log_until("LocalAI answers")
+        served.process.terminate()
+        written = served.finish()
+        assert served.process.returncode == 0
+    return began(written)
+
+
+@pytest.mark.parametrize("module", LIBRARIES + ASKING)
+def test_what_asks_localai_is_loaded_by_the_thread_that_asks(module: str, served: Mapping[str, str]) -> None:
+    assert served[module] == "poller"
+
+
+@pytest.mark.parametrize("module", SERVING)
+def test_what_serves_is_loaded_before_the_threads_that_serve(module: str, served: Mapping[str, str]) -> None:
+    assert served[module] == "MainThread"
+
+
+def test_a_page_loads_nothing(served: Mapping[str, str]) -> None:
+    assert [module for module, thread in served.items() if thread not in ("MainThread", "poller")] == []
+
+
+@pytest.mark.parametrize("module", OTHER_COMMANDS + WEB_CONFIGURATION)
+def test_a_server_never_loads_what_it_was_not_told_to_use(module: str, served: Mapping[str, str]) -> None:
+    assert module not in served
+    assert find_spec(module), "there is no such module any more"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needless"),
+    [
+        (("--version",), LIBRARIES + ASKING + SERVING + OTHER_COMMANDS + WEB_CONFIGURATION),
+        (("healthcheck",), LIBRARIES + ASKING + SERVING + WEB_CONFIGURATION),
+        (("doctor",), SERVING + WEB_CONFIGURATION),
+        (("once",), (*WEB_CONFIGURATION, "exporter.doctor", "exporter.healthcheck", "exporter.simulator")),
+    ],
+    ids=["version", "healthcheck", "doctor", "once"],
+)
+def test_a_command_loads_its_own_parts_alone(arguments: Sequence[str], needless: Sequence[str]) -> None:
+    with nobody() as url:
+        flags = ["--localai.url", url] if arguments[0] in ("doctor", "once") else []
+        threads = loaded([*arguments, *flags])
+    assert "exporter.cli" in threads
+    assert set(threads) & set(needless) == set()
+
+
+def test_a_library_that_cannot_be_loaded_ends_the_program(tmp_path: Path) -> None:
+    (tmp_path / "requests.py").write_text("raise ImportError('s3cret')\n")
+    path = f"{tmp_path}:{Path(exporter.__file__).parents[1]}"
+    with serving(variables={"PYTHONPATH": path}) as served:
+        written = served.finish()
+    assert served.process.returncode == 1
+    assert 'msg="the poll loop died" error=ImportError at=requests.py:1' in written
+    assert "s3cret" not in written
