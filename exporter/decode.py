@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
-from exporter.entries import SPELLED_BY_LISTS, SPELLED_BY_P2P, NodeList, read_list
+from exporter.entries import SPELLED_BY_LISTS, SPELLED_BY_P2P, NodeList, figure_of, read_list
 from exporter.errors import PollError, Reason
 from exporter.labels import label
 from exporter.model import FEDERATED, LLAMA_CPP, MLX, ClockReading, Kind, RoleCounts, Snapshot, Source
@@ -102,9 +102,8 @@ _STATS_KEYS = {
 
 
 def _count(value: Mapping[str, Any], key: str) -> int:
-    count = value.get(key)
-    # bool is an int to Python; 2**53 is where a float, which a sample is, stops telling integers apart.
-    if type(count) is not int or not 0 <= count <= 2**53:
+    count = figure_of(value, key)
+    if count is None:
         _shape(f"/api/p2p/stats has no count {key!r}")
     return count
 

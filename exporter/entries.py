@@ -28,13 +28,37 @@ class NodeList:
     unknown_lists: tuple[str, ...] = ()
 
 
-def _text(entry: Mapping[str, Any], key: str) -> str:
+def text_of(entry: Mapping[str, Any], key: str) -> str:
+    """Return a string; an empty one where it is null or missing.
+
+    Raises:
+        TypeError: something else stands there.
+    """
     value = entry.get(key)
     if value is None:
         return ""
     if not isinstance(value, str):
         raise TypeError
     return value
+
+
+def moment_of(entry: Mapping[str, Any], key: str, now: float) -> float | None:
+    """Return the Unix seconds of a timestamp; None where there is none at which anybody can have been seen.
+
+    Args:
+        entry: what has it.
+        key: under which.
+        now: LocalAI's Unix time in seconds.
+    """
+    moment = parse_timestamp(entry.get(key))
+    return moment if moment is not None and 0 <= moment <= now + PRESUMED_FUTURE_SECONDS else None
+
+
+def figure_of(entry: Mapping[str, Any], key: str) -> int | None:
+    """Return a whole number from 0 on; None where none stands there, or one that no sample can hold."""
+    figure = entry.get(key)
+    # bool is an int to Python; 2**53 is where a float, which a sample is, stops telling integers apart.
+    return figure if type(figure) is int and 0 <= figure <= 2**53 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +90,10 @@ def _node(entry: Any, kind: Kind, keys: Spelling, now: float) -> Node:
     """Read one entry; TypeError where it cannot be used."""
     if not isinstance(entry, dict):
         raise TypeError
-    node_id, name = _text(entry, keys.id), _text(entry, keys.name)
+    node_id, name = text_of(entry, keys.id), text_of(entry, keys.name)
     if not node_id:
         raise TypeError
-    last_seen = parse_timestamp(entry.get(keys.last_seen))
-    if last_seen is not None and not 0 <= last_seen <= now + PRESUMED_FUTURE_SECONDS:
-        last_seen = None
+    last_seen = moment_of(entry, keys.last_seen, now)
     if keys.online is None or keys.online not in entry:
         online = last_seen is not None and now - last_seen < ONLINE_WITHIN_SECONDS
     elif isinstance(entry[keys.online], bool):
@@ -83,8 +105,8 @@ def _node(entry: Any, kind: Kind, keys: Spelling, now: float) -> Node:
         id=label(node_id),
         host=label(_host_of(node_id, name)),
         name=label(name),
-        service_id=label(_text(entry, keys.service)),
-        tunnel_address=label(_text(entry, keys.tunnel)),
+        service_id=label(text_of(entry, keys.service)),
+        tunnel_address=label(text_of(entry, keys.tunnel)),
         last_seen=last_seen,
         online=online,
     )

@@ -132,6 +132,28 @@ def parse_object(body: bytes, where: str, budget: Budget) -> dict[str, Any]:
             `TOO_LARGE`, it has more objects or values than the budget's nodes account for; and whatever `on_time`
             raises.
     """
+    value = _parsed(body, where, budget)
+    if not isinstance(value, dict):
+        raise PollError(Reason.SHAPE, f"{where} answered JSON that is not an object")
+    return value
+
+
+def parse_list(body: bytes, where: str, budget: Budget) -> list[Any]:
+    """Return the list that `body` is; null is an empty one. Arguments and errors as for `parse_object`.
+
+    Raises:
+        PollError: `TOO_LARGE` also where it has more elements than the budget has nodes.
+    """
+    value = _parsed(body, where, budget)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise PollError(Reason.SHAPE, f"{where} answered JSON that is not a list")
+    budget.check_nodes(len(value), where)
+    return value
+
+
+def _parsed(body: bytes, where: str, budget: Budget) -> Any:
     _check_size(body, where, budget)
 
     known: dict[str, dict[str, Any]] = {}
@@ -151,10 +173,7 @@ def parse_object(body: bytes, where: str, budget: Budget) -> dict[str, Any]:
         return twin if twin is not value and twin == value and _is_flat(twin) and _is_flat(value) else value
 
     try:
-        value = json.loads(body.decode("utf-8"), object_pairs_hook=timely, parse_float=_finite, parse_constant=_refuse)
+        return json.loads(body.decode("utf-8"), object_pairs_hook=timely, parse_float=_finite, parse_constant=_refuse)
     except (ValueError, RecursionError):
         # From None: the exception holds the answer, and an answer may hold a secret.
         raise PollError(Reason.NOT_JSON, f"{where} answered something that is not JSON") from None
-    if not isinstance(value, dict):
-        raise PollError(Reason.SHAPE, f"{where} answered JSON that is not an object")
-    return value

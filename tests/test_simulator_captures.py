@@ -27,9 +27,6 @@ KEYS: dict[str, tuple[str | None, str | None]] = {
 }
 
 
-COMPARED = [capture for capture in CAPTURES if "distributed" not in capture.folder.name]
-
-
 def date(answered: bytes) -> float:
     match = re.search(rb"\r\nDate: ([^\r]+)", answered)
     assert match
@@ -64,12 +61,12 @@ def settings(shown: Capture) -> Settings:
 
 
 def test_every_release_and_scenario_is_compared() -> None:
-    compared = {release: sum(shown.facts["release"] == release for shown in COMPARED) for release in RELEASES}
+    compared = {release: sum(shown.facts["release"] == release for shown in CAPTURES) for release in RELEASES}
     assert compared == {"v3.6.0": 12, "v3.12.1": 12, "v4.7.1": 18}
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("shown", COMPARED, ids=str)
+@pytest.mark.parametrize("shown", CAPTURES, ids=str)
 def test_answers_as_localai_did(shown: Capture, path: str) -> None:
     expected = shown.raw(PATHS[path])
     headers = {name.lower(): value for name, value in shown.facts["request_headers"].items()}
