@@ -3,8 +3,12 @@
 It is another cluster than that of P2P, kept in a database that every frontend shows alike.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from exporter.errors import Reason
+from exporter.model import ClockReading, Failure, Hidden
 
 
 class Status(StrEnum):
@@ -89,3 +93,83 @@ class Dropped:
 
     invalid: int = 0
     duplicate: int = 0
+
+
+class Listing(StrEnum):
+    """The three lists: values of the label `list`."""
+
+    NODES = "nodes"
+    MODELS = "models"
+    SCHEDULING = "scheduling"
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Everything that one poll heard of distributed mode, whole.
+
+    Attributes:
+        nodes: every usable one, unique by name, in LocalAI's order.
+        replicas: for each model how many are loaded; None where this release does not list them.
+        schedules: unique by model; None where this release does not list them.
+        dropped: what of each list that there is was not used.
+        clock: LocalAI's.
+    """
+
+    nodes: tuple[FleetNode, ...]
+    replicas: Mapping[str, int] | None
+    schedules: tuple[Schedule, ...] | None
+    dropped: Mapping[Listing, Dropped]
+    clock: ClockReading
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that is loaded or scheduled.
+
+    Attributes:
+        name: unique.
+        loaded: how many replicas are; None where this release does not say.
+        schedule: what was asked for; None for nothing.
+    """
+
+    name: str
+    loaded: int | None
+    schedule: Schedule | None
+
+
+@dataclass(frozen=True, slots=True)
+class FleetView:
+    """The newest good answer and what the exporter makes of it.
+
+    Attributes:
+        fleet: what LocalAI answered; None where it is not in distributed mode.
+        received_at: monotonic time at which it was complete.
+        nodes: those with series of their own.
+        hidden: how many have none, for every reason.
+        models: those with series of their own.
+        models_hidden: how many have none.
+    """
+
+    fleet: Fleet | None
+    received_at: float
+    nodes: tuple[FleetNode, ...] = ()
+    hidden: Mapping[Hidden, int] = field(default_factory=dict)
+    models: tuple[Model, ...] = ()
+    models_hidden: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FleetOutcome:
+    """Everything that is known of distributed mode after a poll; the store swaps it as a whole.
+
+    Attributes:
+        epoch: as an `Outcome` has it.
+        failure: why the newest questions failed; None when they were answered and understood.
+        view: the newest good answer, however old; None before the first.
+        failures: how often they failed since the start, for every reason.
+    """
+
+    epoch: float
+    failure: Failure | None
+    view: FleetView | None
+    failures: Mapping[Reason, int]

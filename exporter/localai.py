@@ -8,16 +8,14 @@ something tells that LocalAI may have become another.
 from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from exporter import decode
-from exporter.client import Answer
 from exporter.clock import Clock
-from exporter.deadline import until
-from exporter.errors import PollError, Reason
+from exporter.errors import PollError
 from exporter.memory import NEVER, Doubts, Memory, listed
-from exporter.model import ClockReading, Snapshot, Source
-from exporter.strictjson import Budget
+from exporter.model import Snapshot, Source
+from exporter.questions import Getter, Questions, understood
 
 ASK_AGAIN_SECONDS = 300.0
 """How long it is believed that an endpoint is missing, and that version and capability are what they were."""
@@ -37,27 +35,7 @@ TOKEN = "/api/p2p/token"  # noqa: S105 - a path
 VERSION = "/version"
 WELL_KNOWN = "/.well-known/localai.json"
 
-# `Date` is cut to the second: half of one later is the middle of what it can have been.
-_DATE_MIDDLE_SECONDS = 0.5
-
-# What answers in LocalAI's place, and LocalAI itself, say that they send.
-_MEDIA_TYPES = (
-    "application/json",
-    "text/html",
-    "text/plain",
-    "application/xml",
-    "text/xml",
-    "application/octet-stream",
-)
-
 Value = TypeVar("Value")
-
-
-class Getter(Protocol):
-    """Who asks: `exporter.client.Client`."""
-
-    def get(self, path: str, deadline: float) -> Answer:
-        """Return the answer, or raise PollError."""
 
 
 class LocalAI:
@@ -68,17 +46,19 @@ class LocalAI:
         clock: for deadlines, and for LocalAI's time where it does not say its own.
         most_bytes: that an answer may have; how many nodes it may have follows from it.
         collect_token: whether the join token may be asked for.
+
+    Attributes:
+        questions: by which whatever else is asked of this LocalAI is asked too, so that both hear of its clock and its
+            restarts.
     """
 
     def __init__(self, client: Getter, clock: Clock, most_bytes: int, *, collect_token: bool = False) -> None:
         self._client = client
         self._clock = clock
-        self._most_bytes = most_bytes
+        self.questions = Questions(client, clock, most_bytes)
         self._collect_token = collect_token
         self._memory = Memory()
         self._doubts = Doubts()
-        self._reading: ClockReading | None = None
-        self._reconnected = False
 
     def forget(self) -> None:
         """Ask LocalAI everything anew at the next poll, as after one that failed: this one came to nothing later on."""
@@ -98,12 +78,12 @@ class LocalAI:
         """
         # Forgotten until the poll has succeeded: whatever happens in between, LocalAI is asked anew then.
         before, self._memory = self._memory, Memory()
-        self._reconnected = False
         snapshot, lists_asked_at = self._read(before, deadline)
-        budget = self._budget(deadline)
+        budget = self.questions.budget(deadline)
         budget.check_nodes(len(snapshot.nodes), "LocalAI")
         budget.on_time()
         changed = self._is_changed(before, snapshot)
+        self.questions.reconnected = False
         memory = replace(
             Memory() if changed else before,
             source=snapshot.source,
@@ -118,13 +98,13 @@ class LocalAI:
         generation = snapshot.generation
         if generation == "1-2" and memory.version:
             generation = decode.generation_of(memory.version) or generation
-        return replace(snapshot, server=memory.info(), generation=generation)
+        return replace(snapshot, server=memory.info(), generation=generation, renewed=changed)
 
     def _is_changed(self, memory: Memory, snapshot: Snapshot) -> bool:
         """Whether LocalAI is, or may be, another than it was."""
         if snapshot.generation != memory.generation:
             return True
-        doubted = self._reconnected or memory.is_doubted_by(snapshot)
+        doubted = self.questions.reconnected or memory.is_doubted_by(snapshot)
         return doubted and self._doubts.are_left(self._clock.monotonic())
 
     def _read(self, memory: Memory, deadline: float) -> tuple[Snapshot, float]:
@@ -143,38 +123,20 @@ class LocalAI:
         return snapshot or self._read_p2p(deadline), now
 
     def _read_lists(self, deadline: float) -> Snapshot:
-        budget = self._budget(deadline)
-        answer, _ = self._get(WORKERS, deadline)
-        workers = _understood(answer, decode.workers, self._server_now(), budget)
-        answer, _ = self._get(FEDERATION, deadline)
-        federated = _understood(answer, decode.federation, self._server_now(), budget)
-        answer, clock = self._get(STATS, deadline)
-        totals = _understood(answer, decode.stats, workers.generation, budget)
+        budget = self.questions.budget(deadline)
+        answer, _ = self.questions.get(WORKERS, deadline)
+        workers = understood(answer, decode.workers, self.questions.server_now(), budget)
+        answer, _ = self.questions.get(FEDERATION, deadline)
+        federated = understood(answer, decode.federation, self.questions.server_now(), budget)
+        answer, clock = self.questions.get(STATS, deadline)
+        totals = understood(answer, decode.stats, workers.generation, budget)
         return decode.lists_snapshot(workers, federated, totals, clock)
 
     def _read_p2p(self, deadline: float) -> Snapshot:
-        answer, clock = self._get(P2P, deadline)
+        answer, clock = self.questions.get(P2P, deadline)
         # The rule is LocalAI's, so it is applied to what LocalAI's clock said, to the second.
         now = clock.server if answer.date is None else answer.date
-        return _understood(answer, decode.p2p_snapshot, now, clock, self._budget(deadline))
-
-    def _get(self, path: str, deadline: float) -> tuple[Answer, ClockReading]:
-        answer = self._client.get(path, deadline)
-        # LocalAI keeps connections, so one that was cut tells of a restart.
-        self._reconnected = self._reconnected or answer.reconnected
-        if answer.date is not None:
-            self._reading = ClockReading(answer.date + _DATE_MIDDLE_SECONDS, answer.received_at, exact=True)
-            return answer, self._reading
-        return answer, ClockReading(self._server_now(), self._clock.monotonic(), exact=False)
-
-    def _budget(self, deadline: float) -> Budget:
-        return Budget.of(self._most_bytes, until(deadline, self._clock.monotonic))
-
-    def _server_now(self) -> float:
-        """LocalAI's clock by its last `Date`; the exporter's where none was ever read."""
-        if self._reading is None:
-            return self._clock.wall()
-        return self._reading.at(self._clock.monotonic())
+        return understood(answer, decode.p2p_snapshot, now, clock, self.questions.budget(deadline))
 
     def _ask_info(self, memory: Memory, deadline: float) -> Memory:
         """Ask what LocalAI says of itself, where that is due and time is left. No failure in here fails the poll."""
@@ -184,7 +146,7 @@ class LocalAI:
         if now >= deadline:
             return memory
         deadline = now + min(INFO_SECONDS, (deadline - now) / 2)
-        budget = self._budget(deadline)
+        budget = self.questions.budget(deadline)
         if info_due:
             version = self._ask(VERSION, deadline, decode.version, budget)
             upgraded = None not in (version, memory.version) and version != memory.version
@@ -210,15 +172,3 @@ class LocalAI:
             return read(self._client.get(path, deadline).body, *more)
         except PollError:
             return None
-
-
-def _understood(answer: Answer, read: Callable[..., Value], *more: object) -> Value:
-    """Decode an answer; where it is not JSON, the error says what it claims to be, which tells a page from a proxy."""
-    try:
-        return read(answer.body, *more)
-    except PollError as error:
-        if error.reason != Reason.NOT_JSON:
-            raise
-        # One of a few words of ours: a header's own text could hold whatever was sent to LocalAI.
-        claimed = answer.media_type if answer.media_type in _MEDIA_TYPES else "another content type"
-        raise PollError(error.reason, f"{error.detail} (status 200, {claimed})") from None

@@ -115,6 +115,7 @@ class Snapshot:
         clock: LocalAI's clock.
         server: what LocalAI says of itself.
         unknown_lists: names of node lists that this program does not know.
+        renewed: whether LocalAI is, or may be, another than at the poll before, so that it was asked everything anew.
     """
 
     source: Source
@@ -124,6 +125,7 @@ class Snapshot:
     clock: ClockReading
     server: ServerInfo = field(default_factory=ServerInfo)
     unknown_lists: tuple[str, ...] = ()
+    renewed: bool = False
 
 
 class Change(StrEnum):

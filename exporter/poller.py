@@ -31,6 +31,18 @@ class Asker(Protocol):
         """Take it that the newest poll failed."""
 
 
+class Follower(Protocol):
+    """Who asks LocalAI in the same poll, after the rest: `exporter.fleetpoller.FleetPoller`."""
+
+    def poll(self, deadline: float, *, anew: bool) -> object:
+        """Ask, publish, and raise nothing.
+
+        Args:
+            deadline: monotonic time at which the poll must have ended.
+            anew: whether LocalAI is, or may be, another than at the poll before.
+        """
+
+
 class Poller:
     """Polls at a fixed rate; a tick that a slow poll missed is skipped.
 
@@ -42,6 +54,7 @@ class Poller:
         timeout: seconds that a poll may take, from the first question to the choice of what is shown.
         retention: how long an unseen node has series of its own, in seconds.
         limit: the most nodes with series of their own.
+        follower: who asks after the rest, in what is left of the time.
 
     Attributes:
         beat: the clock's `awake` time at the end of the newest poll, and at the making.
@@ -57,6 +70,7 @@ class Poller:
         timeout: float,
         retention: float,
         limit: int,
+        follower: Follower | None = None,
     ) -> None:
         self._asker = asker
         self._store = store
@@ -65,6 +79,7 @@ class Poller:
         self._timeout = timeout
         self._retention = retention
         self._limit = limit
+        self._follower = follower
         self.beat = clock.awake()
         self._epoch = clock.wall() - clock.monotonic()
         self._tracked = Tracked()
@@ -97,6 +112,7 @@ class Poller:
         deadline = started + self._timeout
         on_time = until(deadline, self._clock.monotonic)
         failure = None
+        anew = True
         try:
             snapshot = self._asker.poll(deadline)
             now = self._clock.monotonic()
@@ -104,7 +120,7 @@ class Poller:
             tracks = tracked.tracks or {}
             shown = view(snapshot, tracks, now, retention=self._retention, limit=self._limit, on_time=on_time)
             on_time()
-            self._tracked, self._view = tracked, shown
+            self._tracked, self._view, anew = tracked, shown, snapshot.renewed
         except PollError as error:
             failure = Failure(error.reason, error.detail)
         except Exception as bug:  # noqa: BLE001 - the loop outlives whatever nobody thought of, and says so
@@ -116,8 +132,10 @@ class Poller:
         self._epoch = steady_epoch(self._epoch, self._clock)
         outcome = Outcome(self._epoch, failure, self._view, self._tracked.changes, self._totals)
         self._store.publish(outcome)
-        self.beat = self._clock.awake()
         self._say(outcome, before)
+        if self._follower is not None:
+            self._follower.poll(deadline, anew=anew)
+        self.beat = self._clock.awake()
         return outcome
 
     def _say(self, outcome: Outcome, tracked_before: Tracked) -> None:

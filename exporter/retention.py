@@ -4,8 +4,14 @@ from collections import Counter
 from collections.abc import Mapping
 
 from exporter.deadline import OnTime, unhurried, while_on_time
+from exporter.fleet import Fleet, FleetNode, FleetView, Model, Status
 from exporter.model import Hidden, Kind, ShownNode, Snapshot, View
 from exporter.tracker import Track
+
+MODEL_LIMIT = 1_000
+"""The most models with series of their own: those with a schedule first, then by name."""
+
+_GIVEN_UP = (Status.OFFLINE, Status.UNHEALTHY)
 
 
 def view(
@@ -55,3 +61,38 @@ def view(
             hidden[shown.node.kind, Hidden.LIMIT] += 1
         del kept[limit:]
     return View(snapshot, now, tuple(kept), dict(hidden))
+
+
+def fleet_view(fleet: Fleet, now: float, *, retention: float, limit: int, on_time: OnTime = unhurried) -> FleetView:
+    """Choose the nodes and models of distributed mode that are shown, and count the others.
+
+    Args:
+        fleet: what LocalAI answered.
+        now: monotonic time in seconds.
+        retention: a node that LocalAI calls offline or unhealthy, and that it heard of longer ago, in seconds on its
+            own clock, is hidden. Never another, of whose silence one should be told.
+        limit: the most nodes that are shown, healthy first, then those that were heard of last.
+        on_time: called all the while; what it raises ends the work.
+    """
+    server_now = fleet.clock.at(now)
+
+    def rank(node: FleetNode) -> tuple[bool, float]:
+        on_time()
+        return node.status != Status.HEALTHY, -(node.last_heartbeat or 0.0)
+
+    kept = [
+        node
+        for node in while_on_time(fleet.nodes, on_time)
+        if node.status not in _GIVEN_UP or node.last_heartbeat is None or server_now - node.last_heartbeat <= retention
+    ]
+    hidden = {Hidden.RETENTION: len(fleet.nodes) - len(kept), Hidden.LIMIT: max(0, len(kept) - limit)}
+    if len(kept) > limit:
+        kept = sorted(kept, key=rank)[:limit]
+    replicas = fleet.replicas or {}
+    schedules = {schedule.model: schedule for schedule in fleet.schedules or ()}
+    names = [*schedules, *sorted(replicas.keys() - schedules.keys())]
+    models = tuple(
+        Model(name, None if fleet.replicas is None else replicas.get(name, 0), schedules.get(name))
+        for name in while_on_time(names[:MODEL_LIMIT], on_time)
+    )
+    return FleetView(fleet, now, tuple(kept), hidden, models, len(names) - len(models))

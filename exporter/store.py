@@ -1,5 +1,6 @@
 """The newest outcome, swapped whole: a scrape sees one poll or the next, never a half of each."""
 
+from exporter.fleet import FleetOutcome
 from exporter.model import Outcome
 
 
@@ -8,6 +9,7 @@ class Store:
 
     def __init__(self) -> None:
         self._outcome: Outcome | None = None
+        self._fleet: FleetOutcome | None = None
 
     def publish(self, outcome: Outcome) -> None:
         """Make an outcome the newest."""
@@ -16,3 +18,11 @@ class Store:
     def latest(self) -> Outcome | None:
         """Return the newest outcome; None before the first poll has ended."""
         return self._outcome
+
+    def publish_fleet(self, outcome: FleetOutcome) -> None:
+        """Make an outcome of distributed mode the newest."""
+        self._fleet = outcome
+
+    def latest_fleet(self) -> FleetOutcome | None:
+        """Return the newest outcome of distributed mode; None before it was first asked for."""
+        return self._fleet

@@ -54,6 +54,17 @@ def test_the_lists_are_asked_in_order_and_what_localai_is_last(localai: Polled, 
     assert (snapshot.server.version, snapshot.server.enabled) == ("v4.7.1 ()", True)
 
 
+def test_a_poll_says_whether_localai_may_be_another(localai: Polled, client: FakeClient) -> None:
+    client.paths = generation_3([entry("gpu-a")], [], [])
+    assert localai.poll().renewed
+    assert not localai.poll().renewed
+    client.paths = generation_3([], [], [])
+    assert localai.poll().renewed
+    localai.forget()
+    assert localai.poll().renewed
+    assert not localai.poll().renewed
+
+
 def test_a_second_poll_asks_for_nodes_only(localai: Polled, client: FakeClient) -> None:
     client.paths = generation_3([entry("gpu-a")], [], [])
     localai.poll()

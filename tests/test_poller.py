@@ -44,6 +44,45 @@ def polling(script: Script, store: Store, clock: Clock | None = None) -> Poller:
     return Poller(script, store, clock or script.time.clock, interval=15.0, timeout=10.0, retention=86_400.0, limit=10)
 
 
+def test_who_follows_is_asked_when_the_rest_is_published(time: FakeClock, store: Store) -> None:
+    answers = (replace(snapshot(), renewed=True), snapshot(), REFUSED, snapshot(), ValueError("a bug"))
+    follower = Follower(time, store)
+    poller = Poller(
+        Script(time, *answers),
+        store,
+        time.clock,
+        interval=15.0,
+        timeout=10.0,
+        retention=86_400.0,
+        limit=10,
+        follower=follower,
+    )
+    started = time.monotonic_now
+    outcomes = [poller.poll() for _ in answers]
+    assert follower.published == outcomes
+    assert [anew for _, anew in follower.asked] == [True, False, True, False, True]
+    assert [deadline for deadline, _ in follower.asked] == [
+        pytest.approx(started + 10 + number * 3.2) for number in range(5)
+    ]
+    assert poller.beat == time.monotonic_now
+    assert outcomes[-1].totals.seconds == pytest.approx(5 * 0.2)
+
+
+class Follower:
+    """Notes how it was asked, and what the store had by then."""
+
+    def __init__(self, time: FakeClock, store: Store) -> None:
+        self.time = time
+        self.store = store
+        self.asked: list[tuple[float, bool]] = []
+        self.published: list[Outcome | None] = []
+
+    def poll(self, deadline: float, *, anew: bool) -> None:
+        self.asked.append((deadline, anew))
+        self.published.append(self.store.latest())
+        self.time.advance(3)
+
+
 class Stop(threading.Event):
     """An event whose waits pass on the fake clock; it is set after so many of them."""
 
