@@ -23,7 +23,9 @@ from exporter.transport import tls_context
 from exporter.web import Metrics, health_routes, routes
 
 if TYPE_CHECKING:
+    from exporter.fleetpoller import FleetPoller
     from exporter.poller import Poller
+    from exporter.questions import Questions
 
 _log = logging.getLogger(__name__)
 
@@ -53,15 +55,25 @@ def make_poller(target: Target, store: Store, clock: Clock, context: ssl.SSLCont
     from exporter.poller import Poller  # noqa: PLC0415
 
     client = Client(target, clock.monotonic, context=context)
+    localai = LocalAI(client, clock, target.max_response_bytes, collect_token=target.collect_token)
     return Poller(
-        LocalAI(client, clock, target.max_response_bytes, collect_token=target.collect_token),
+        localai,
         store,
         clock,
         interval=target.poll_interval,
         timeout=target.poll_timeout,
         retention=target.node_retention,
         limit=target.node_limit,
+        follower=_make_follower(target, localai.questions, store, clock) if target.collect_distributed else None,
     )
+
+
+def _make_follower(target: Target, questions: "Questions", store: Store, clock: Clock) -> "FleetPoller":
+    from exporter.distributed import Distributed  # noqa: PLC0415
+    from exporter.fleetpoller import FleetPoller  # noqa: PLC0415
+
+    distributed = Distributed(questions, clock)
+    return FleetPoller(distributed, store, clock, retention=target.node_retention, limit=target.node_limit)
 
 
 def make_registry(target: Target, store: Store, clock: Clock, *, process: bool, ages: bool = True) -> CollectorRegistry:
@@ -78,6 +90,10 @@ def make_registry(target: Target, store: Store, clock: Clock, *, process: bool, 
             ages=ages,
         )
     )
+    if target.collect_distributed:
+        from exporter.fleetcollector import FleetCollector  # noqa: PLC0415 - nobody else needs it
+
+        registry.register(FleetCollector(store, clock, stale_after=target.stale_after, ages=ages))
     if process:
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)

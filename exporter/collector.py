@@ -1,6 +1,7 @@
 """The newest outcome and the clocks become metric families: the ages anew at each scrape, all else when it changes.
 
-Every metric's name, type, labels and help text stand here and nowhere else. One worker looks so::
+The name, type, labels and help text of every metric but those of distributed mode stand here and nowhere else. One
+worker looks so::
 
     localai_p2p_up 1.0
     localai_p2p_nodes{backend="llama_cpp",role="worker"} 1.0
@@ -12,7 +13,6 @@ Every metric's name, type, labels and help text stand here and nowhere else. One
 
 import platform
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
 
@@ -22,18 +22,12 @@ from prometheus_client.registry import Collector
 
 from exporter import __version__
 from exporter.clock import Clock, steady_epoch
-from exporter.families import Definition, Row, Template, Written, escaped
+from exporter.families import COUNT, EXACT, MILLISECONDS, Ages, Definition, Prepared, Row, Written, escaped
 from exporter.model import DURATION_BUCKETS, Node, Outcome, PollTotals, ShownNode, View
 from exporter.store import Store
 
 _KIND = ("role", "backend")
 _NODE = ("role", "backend", "host", "id")
-
-# How values are written where there is one for each node.
-_COUNT = "%.1f"
-_EXACT = "%r"
-_MILLISECONDS = "%.3f"  # no clock here is read more precisely, and all 17 digits would take three times as long
-
 
 UP = Definition("localai_p2p_up", "1 when the newest poll of LocalAI was answered and understood, else 0.")
 ENABLED = Definition(
@@ -120,7 +114,7 @@ LAST_SUCCESS = Definition(
 )
 
 DEFINITIONS = tuple(value for value in globals().values() if isinstance(value, Definition))
-"""Every metric of this program, in the order of the documentation."""
+"""Every metric of this program but those of distributed mode, in the order of the documentation."""
 
 
 class P2PCollector(Collector):
@@ -154,7 +148,7 @@ class P2PCollector(Collector):
         self._expected_hosts = expected_hosts
         self._tls_insecure = tls_insecure
         self._ages = ages
-        self._prepared: _Prepared | None = None
+        self._prepared: Prepared | None = None
 
     def describe(self) -> Iterator[Metric]:
         """Name every family that may come, so that the registry refuses a second collector of the same names."""
@@ -179,14 +173,14 @@ class P2PCollector(Collector):
         if view is not None and prepared.ages is not None:
             yield NODE_AGE.large(partial(prepared.ages.at, view.snapshot.clock.at(now)), lasts=False)
 
-    def _prepare(self, outcome: Outcome | None, epoch: float, *, fresh: bool) -> "_Prepared":
+    def _prepare(self, outcome: Outcome | None, epoch: float, *, fresh: bool) -> Prepared:
         families = [Written(family) for family in self._small(outcome, epoch, fresh=fresh)]
         view = outcome.view if outcome else None
         if view is None or not fresh or not view.shown:
-            return _Prepared(outcome, epoch, fresh, tuple(families))
+            return Prepared(outcome, epoch, fresh, tuple(families))
         nodes = _Nodes(view.shown, epoch)
         families += nodes.families()
-        return _Prepared(outcome, epoch, fresh, tuple(families), nodes.ages() if self._ages else None)
+        return Prepared(outcome, epoch, fresh, tuple(families), nodes.ages() if self._ages else None)
 
     def _small(self, outcome: Outcome | None, epoch: float, *, fresh: bool) -> Iterator[Metric]:
         yield BUILD_INFO.single(1, __version__, platform.python_version())
@@ -209,31 +203,6 @@ class P2PCollector(Collector):
             yield from _kinds(outcome.view)
 
 
-@dataclass(frozen=True, slots=True)
-class _Ages:
-    """What the ages of nodes are made of: a template, and when each of them was last seen."""
-
-    template: Template
-    last_seen: tuple[float, ...]
-
-    def at(self, server_now: float) -> bytes:
-        return self.template.filled([server_now - last_seen for last_seen in self.last_seen])
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """What scrapes are given until something changes: families, and what the ages are made of."""
-
-    outcome: Outcome | None
-    epoch: float
-    fresh: bool
-    families: tuple[Written, ...]
-    ages: _Ages | None = None
-
-    def holds(self, outcome: Outcome | None, epoch: float, *, fresh: bool) -> bool:
-        return self.outcome is outcome and self.epoch == epoch and self.fresh == fresh
-
-
 class _Nodes:
     """Writes the families that have a sample for each node; one when it is asked for, as each may have megabytes."""
 
@@ -250,9 +219,9 @@ class _Nodes:
         yield NODE_INFO.large(self._infos)
         yield HOST_NODES_ONLINE.large(self._hosts)
 
-    def ages(self) -> _Ages | None:
+    def ages(self) -> Ages | None:
         seen, moments = self._seen()
-        return _Ages(NODE_AGE.template(_labels(seen), _MILLISECONDS), tuple(moments)) if seen else None
+        return Ages(NODE_AGE.template(_labels(seen), MILLISECONDS), tuple(moments)) if seen else None
 
     def _seen(self) -> tuple[list[Node], list[float]]:
         seen = [item.node for item in self._shown if item.node.last_seen is not None]
@@ -260,16 +229,16 @@ class _Nodes:
 
     def _online(self) -> bytes:
         nodes = [item.node for item in self._shown]
-        return NODE_ONLINE.template(_labels(nodes), _COUNT).filled(node.online for node in nodes)
+        return NODE_ONLINE.template(_labels(nodes), COUNT).filled(node.online for node in nodes)
 
     def _last_seen(self) -> bytes:
         seen, moments = self._seen()
-        return NODE_LAST_SEEN.template(_labels(seen), _EXACT).filled(moments)
+        return NODE_LAST_SEEN.template(_labels(seen), EXACT).filled(moments)
 
     def _heartbeats(self) -> bytes:
         moved = [item for item in self._shown if item.moved_at is not None]
         moments = [self._epoch + item.moved_at for item in moved if item.moved_at is not None]
-        return NODE_HEARTBEAT.template(_labels(item.node for item in moved), _MILLISECONDS).filled(moments)
+        return NODE_HEARTBEAT.template(_labels(item.node for item in moved), MILLISECONDS).filled(moments)
 
     def _infos(self) -> bytes:
         nodes = [item.node for item in self._shown]
@@ -287,7 +256,7 @@ class _Nodes:
             key = item.node.kind.role, item.node.kind.backend, item.node.host
             online[key] = online.get(key, 0) + item.node.online
         labels = [f'{{backend="{backend}",host="{host}",role="{role}"}}' for role, backend, host in escaped(online)]
-        return HOST_NODES_ONLINE.template(labels, _COUNT).filled(online.values())
+        return HOST_NODES_ONLINE.template(labels, COUNT).filled(online.values())
 
 
 def _row(node: Node) -> Row:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
+from typing import TypeGuard
 
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder, generate_latest
@@ -70,10 +71,11 @@ class Renderer:
         """Collect once and write it in the format that `Accept` prefers, with gzip where `Accept-Encoding` has it."""
         chosen = _choose(accept)
         families = list(self._registry.collect())
-        lasting = tuple(_lasting(families)) if chosen.is_plain else ()
+        lasting = tuple(filter(_lasts, families)) if chosen.is_plain else ()
+        passing = [family for family in families if not _lasts(family)] if chosen.is_plain else families
         is_packed = accepts_gzip(accept_encoding)
         head = self._head(lasting, chosen.form, _Packed if is_packed else _Plain)
-        pieces = head.followed_by(merged(chosen.texts(families[len(lasting) :])))
+        pieces = head.followed_by(merged(chosen.texts(passing)))
         return Page(pieces, chosen.content_type, "gzip" if is_packed else None)
 
     def forget(self) -> None:
@@ -115,12 +117,8 @@ class _Packed:
 _Head = _Plain | _Packed
 
 
-def _lasting(families: Iterable[Metric]) -> Iterator[Written]:
-    """Yield those that last, as far as there are no others."""
-    for family in families:
-        if not isinstance(family, Written) or not family.lasts:
-            return
-        yield family
+def _lasts(family: Metric) -> TypeGuard[Written]:
+    return isinstance(family, Written) and family.lasts
 
 
 @dataclass(frozen=True, slots=True)

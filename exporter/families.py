@@ -31,6 +31,11 @@ _ESCAPES = (("\\", r"\\"), ("\n", r"\n"), ('"', r"\""), ("%", "%%"))
 Row = tuple[str, ...]
 """The values of a sample's labels."""
 
+COUNT = "%.1f"
+EXACT = "%r"
+MILLISECONDS = "%.3f"  # no clock here is read more precisely, and all 17 digits would take three times as long
+"""How a template writes values."""
+
 
 class Form(Enum):
     """How a page is written."""
@@ -124,6 +129,41 @@ class Template:
     def filled(self, values: Iterable[float] = ()) -> bytes:
         """Return the text with these values, in the order of the labels."""
         return self._text % tuple(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Ages:
+    """What ages are made of: a template, and since when each of them counts, in the Unix seconds of one clock."""
+
+    template: Template
+    since: tuple[float, ...]
+
+    def at(self, now: float) -> bytes:
+        """Return the text of the ages when that clock says `now`."""
+        return self.template.filled([now - since for since in self.since])
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What scrapes are given until something changes: families, and what ages are made of.
+
+    Attributes:
+        outcome: what they were made of.
+        epoch: by which wall times in them were computed.
+        fresh: whether they have what LocalAI said.
+        families: they.
+        ages: None where there are none.
+    """
+
+    outcome: object
+    epoch: float
+    fresh: bool
+    families: tuple[Written, ...]
+    ages: Ages | None = None
+
+    def holds(self, outcome: object, epoch: float, *, fresh: bool) -> bool:
+        """Whether nothing has changed since."""
+        return self.outcome is outcome and self.epoch == epoch and self.fresh == fresh
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,6 +200,12 @@ FLAGS = (
         "Ask for the join token to show whether P2P is on and a fingerprint of its network.",
     ),
     Flag(
+        "collector.distributed",
+        _switch,
+        "false",
+        "Ask for the nodes and models of the distributed mode of LocalAI v4.1 and newer; it wants an admin's key.",
+    ),
+    Flag(
         "web.listen-address",
         ListenAddress.parse,
         ":10040",
@@ -324,6 +330,7 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str], beginnin
         "expected": MappingProxyType(expected),
         "expected_hosts": tuple(dict.fromkeys(values.get("expect.host", ()))),
         "collect_token": values.get("collector.token"),
+        "collect_distributed": values.get("collector.distributed"),
     }
     program = {
         "listen_addresses": values.get("web.listen-address"),

@@ -186,6 +186,7 @@ class Target:
     expected: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     expected_hosts: tuple[str, ...] = ()
     collect_token: bool = False
+    collect_distributed: bool = False
 
     def __post_init__(self) -> None:
         """Check what belongs together.

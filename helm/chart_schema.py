@@ -200,7 +200,7 @@ VALUES: Mapping[str, Schema] = {
             "hosts": listing(text("[^\\s]")),
         }
     ),
-    "collector": section({"token": SWITCH}),
+    "collector": section({"token": SWITCH, "distributed": SWITCH}),
     "web": WEB,
     "log": section({"level": one_of("debug", "info", "warn", "error"), "format": one_of("logfmt", "json")}),
     "image": section(

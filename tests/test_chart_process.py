@@ -59,6 +59,7 @@ FLAG_VALUES: Mapping[str, tuple[Values, str]] = {
     "expect.federated": ({"expect": {"federated": 1_000_000_000}}, "1000000000"),
     "expect.host": ({"expect": {"hosts": ['"gpu", 1']}}, '"gpu", 1'),
     "collector.token": ({"collector": {"token": True}}, ""),
+    "collector.distributed": ({"collector": {"distributed": True}}, ""),
     "web.listen-address": ({"web": {"port": 9100}}, ":9100"),
     "web.health-address": ({"web": {"healthPort": 9101}}, ":9101"),
     "web.telemetry-path": ({"web": {"telemetryPath": "/p2p"}}, "/p2p"),

@@ -50,6 +50,7 @@ VALUES = [
 SWITCHES = [
     ("localai.tls-insecure", "tls_insecure", True),
     ("collector.token", "collect_token", True),
+    ("collector.distributed", "collect_distributed", True),
     ("web.systemd-socket", "systemd_socket", True),
     ("web.disable-exporter-metrics", "exporter_metrics", False),
 ]

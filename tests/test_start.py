@@ -22,6 +22,7 @@ ASKING = ("exporter.client", "exporter.adapter", "exporter.localai", "exporter.d
 
 OTHER_COMMANDS = ("exporter.doctor", "exporter.healthcheck", "exporter.simulator", "exporter.textfile")
 WEB_CONFIGURATION = ("exporter.gate", "exporter.webguard", "bcrypt", "yaml")
+DISTRIBUTED = ("exporter.distributed", "exporter.rows", "exporter.fleetpoller", "exporter.fleetcollector")
 SERVING = ("prometheus_client", "exporter.app", "exporter.server", "exporter.collector", "exporter.exposition")
 
 
@@ -77,7 +78,7 @@ def test_a_page_loads_nothing(served: Mapping[str, str]) -> None:
     assert [module for module, thread in served.items() if thread not in ("MainThread", "poller")] == []
 
 
-@pytest.mark.parametrize("module", OTHER_COMMANDS + WEB_CONFIGURATION)
+@pytest.mark.parametrize("module", OTHER_COMMANDS + WEB_CONFIGURATION + DISTRIBUTED)
 def test_a_server_never_loads_what_it_was_not_told_to_use(module: str, served: Mapping[str, str]) -> None:
     assert module not in served
     assert find_spec(module), "there is no such module any more"

@@ -9,9 +9,15 @@ Labels = frozenset[tuple[str, str]]
 
 
 class Exposition:
-    """The samples of a page; that none stands twice is checked on the way."""
+    """The samples of a page; that none stands twice is checked on the way.
 
-    def __init__(self, text: str) -> None:
+    Args:
+        text: the page.
+        prefix: with which the names begin that are asked for.
+    """
+
+    def __init__(self, text: str, prefix: str = "localai_p2p_") -> None:
+        self._prefix = prefix
         self._samples: dict[str, dict[Labels, float]] = {}
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
@@ -25,7 +31,7 @@ class Exposition:
 
     def series(self, name: str) -> Mapping[Labels, float]:
         """The samples of one of this program's names, without its prefix."""
-        return self._samples.get(f"localai_p2p_{name}", {})
+        return self._samples.get(f"{self._prefix}{name}", {})
 
     def value(self, name: str, **labels: str) -> float | None:
         return self.series(name).get(frozenset(labels.items()))

@@ -94,6 +94,9 @@ How the exporter is called, and which files it reads: for the Deployment and for
 {{- if .Values.collector.token }}
 - --collector.token
 {{- end }}
+{{- if .Values.collector.distributed }}
+- --collector.distributed
+{{- end }}
 {{- end -}}
 
 {{/* Flags on the server and the log. */}}

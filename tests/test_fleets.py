@@ -1,0 +1,180 @@
+"""Distributed mode through the whole program: what real LocalAIs answered, and what goes wrong on either side."""
+
+import itertools
+import urllib.request
+from collections.abc import Mapping
+
+import pytest
+from support.captures import CAPTURES, FLEETS, Capture, capture
+from support.exposition import Exposition, Labels
+from support.processes import recorded, replaying, response, run, serving
+
+from exporter.app import make_poller, make_registry
+from exporter.clock import Clock
+from exporter.exposition import Renderer
+from exporter.settings import Target
+from exporter.simulator import Replay
+from exporter.store import Store
+
+NODES, MODELS, SCHEDULING = PATHS = ("/api/nodes", "/api/nodes/models", "/api/nodes/scheduling")
+FILES = {NODES: "nodes", MODELS: "nodes-models", SCHEDULING: "nodes-scheduling"}
+
+STATUSES = {
+    "alive, approved": "healthy",
+    "alive, not approved": "pending",
+    "alive, draining": "draining",
+    "dead": "offline",
+}
+MODELS_OF = {
+    "distributed": {},
+    "distributed-empty": {},
+    "distributed-loss-80s": {"llama-3": (0, 2, 3)},
+    "distributed-models": {"llama-3": (1, 2, 3)},
+}
+"""For each model of a capture how many replicas are loaded, and the fewest and most that are wanted."""
+
+
+def recorded_fleet(name: str) -> dict[str, bytes]:
+    """Return a cluster's answers on P2P, and those of a fleet on distributed mode."""
+    fleet = capture("v4.7.1", name)
+    return recorded("v4.7.1/cluster") | {path: fleet.raw(file) for path, file in FILES.items()}
+
+
+def by(label: str, series: Mapping[Labels, float]) -> dict[str, float]:
+    return {dict(labels)[label]: value for labels, value in series.items()}
+
+
+def check(page: str, fleet: Capture) -> None:
+    """Assert that a page says what is true of a captured fleet, and of its P2P, which was off."""
+    found = Exposition(page, "localai_distributed_")
+    if fleet.facts["status"]["nodes"] != 200:
+        assert found.value("up") == 0
+        assert not found.series("enabled")
+        failures = Exposition(page).series("exporter_distributed_failures_total")
+        assert by("reason", failures)["auth"] == 1
+        return
+    assert (found.value("up"), found.value("enabled")) == (1, 1)
+    assert Exposition(page).value("up") == 1
+    told = {
+        dict(labels)["name"]: dict(labels)["status"] for labels, is_so in found.series("node_status").items() if is_so
+    }
+    assert told == {fact["name"]: STATUSES[fact["truth"]] for fact in fleet.facts["nodes"]}
+    assert len(found.series("node_status")) == 7 * len(told)
+    dead = {fact["name"] for fact in fleet.facts["nodes"] if fact["truth"] == "dead"}
+    ages = by("name", found.series("node_last_heartbeat_age_seconds"))
+    assert ages.keys() == told.keys()
+    assert {name for name, age in ages.items() if age > 60} == dead
+    assert set(found.series("node_ram_size_bytes").values()) <= {25_276_510_208}
+    assert set(found.series("node_vram_size_bytes").values()) <= {0}
+    assert not found.series("node_disk_size_bytes")
+    names = ("model_replicas_loaded", "model_replicas_min", "model_replicas_max")
+    models = [by("model", found.series(name)) for name in names]
+    assert {model: tuple(each[model] for each in models) for model in models[0]} == MODELS_OF[fleet.folder.name]
+    assert set(found.series("entries_dropped").values()) == {0}
+
+
+@pytest.mark.parametrize("fleet", FLEETS, ids=str)
+def test_once_prints_what_is_true(fleet: Capture) -> None:
+    with Replay(fleet.folder) as localai:
+        done = run("once", "--localai.url", localai.url, "--collector.distributed")
+    check(done.stdout, fleet)
+    assert done.returncode == (fleet.facts["status"]["p2p"] != 200)
+
+
+@pytest.mark.parametrize("fleet", FLEETS, ids=str)
+def test_serve_serves_what_is_true(fleet: Capture) -> None:
+    read = fleet.facts["status"]["nodes"] == 200
+    with (
+        Replay(fleet.folder) as localai,
+        serving("--localai.url", localai.url, "--collector.distributed") as served,
+    ):
+        served.log_until("nodes of distributed mode" if read else "distributed mode could not be read")
+        with urllib.request.urlopen(f"{served.url}/metrics", timeout=5) as answer:
+            check(answer.read().decode(), fleet)
+
+
+@pytest.mark.parametrize("release", ["v3.6.0", "v3.12.1", "v4.7.1"])
+def test_where_localai_is_not_in_that_mode(release: str) -> None:
+    with replaying(recorded(f"{release}/cluster")) as localai:
+        done = run("once", "--localai.url", localai.url, "--collector.distributed")
+    page = Exposition(done.stdout, "localai_distributed_")
+    assert (page.value("up"), page.value("enabled")) == (1, 0)
+    assert {name for name in page.names() if name.startswith("localai_distributed_")} == {
+        "localai_distributed_up",
+        "localai_distributed_enabled",
+    }
+    assert localai.paths[-1] == NODES
+    assert done.returncode == 0
+
+
+def test_without_the_flag_nothing_is_asked_and_nothing_said() -> None:
+    with replaying(recorded_fleet("distributed-models")) as localai:
+        done = run("once", "--localai.url", localai.url)
+    assert "distributed" not in done.stdout
+    assert not set(PATHS) & set(localai.paths)
+
+
+FAULTS = {
+    "http_status": response("", "500 Internal Server Error"),
+    "auth": response("", "403 Forbidden"),
+    "redirect": response("", "302 Found", "Location: /login\r\n"),
+    "not_json": response("<html></html>"),
+    "shape": response('{"nodes": []}'),
+    "protocol": b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[",
+}
+
+
+@pytest.mark.parametrize("reason", FAULTS)
+@pytest.mark.parametrize("path", PATHS)
+def test_a_failure_costs_that_mode_alone(path: str, reason: str) -> None:
+    with replaying(recorded_fleet("distributed-models") | {path: FAULTS[reason]}) as localai:
+        text = polled(localai.url)
+    page, p2p = Exposition(text, "localai_distributed_"), Exposition(text)
+    assert page.value("up") == 0
+    assert not page.series("enabled")
+    assert not page.series("node_status")
+    failures = by("reason", p2p.series("exporter_distributed_failures_total"))
+    assert {one: count for one, count in failures.items() if count} == {reason: 1}
+    assert p2p.value("up") == 1
+    assert not any(p2p.series("exporter_poll_failures_total").values())
+    assert sum(p2p.series("node_online").values()) == 6
+
+
+def test_a_failure_of_p2p_costs_p2p_alone() -> None:
+    broken = recorded_fleet("distributed-models") | {"/api/p2p/workers": response("", "500 Internal Server Error")}
+    with replaying(broken) as localai:
+        text = polled(localai.url)
+    assert Exposition(text).value("up") == 0
+    assert Exposition(text, "localai_distributed_").value("up") == 1
+    assert len(Exposition(text, "localai_distributed_").series("node_info")) == 4
+
+
+def polled(url: str) -> str:
+    """Return the page after one poll."""
+    clock, store = Clock.system(), Store()
+    target = Target(url=url, collect_distributed=True)
+    make_poller(target, store, clock).poll()
+    return Renderer(make_registry(target, store, clock, process=False)).page().body.decode()
+
+
+def test_every_fleet_becomes_every_other_and_the_next_poll_tells() -> None:
+    clock = Clock.system()
+    others = [one for one in CAPTURES if str(one) in ("v3.6.0/cluster", "v4.7.1/cluster")]
+    with Replay(FLEETS[0].folder) as localai:
+        target = Target(url=localai.url, collect_distributed=True)
+        for before, after in itertools.permutations([*FLEETS, *others], 2):
+            store = Store()
+            poller, registry = make_poller(target, store, clock), make_registry(target, store, clock, process=False)
+            localai.show(before.folder)
+            poller.poll()
+            localai.show(after.folder)
+            poller.poll()
+            page = Renderer(registry).page().body.decode()
+            found = Exposition(page, "localai_distributed_")
+            if after in others:
+                assert (found.value("up"), found.value("enabled")) == (1, 0), (str(before), str(after))
+                assert not found.series("node_status")
+            elif after.facts["status"]["nodes"] == 200:
+                check(page, after)
+            else:
+                assert found.value("up") == 0
