@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 from support.captures import CAPTURES, FLEETS, Capture, capture
+from support.clocks import FakeClock
 from support.exposition import Exposition, Labels
 from support.processes import recorded, replaying, response, run, serving
 
@@ -13,7 +14,7 @@ from exporter.app import make_poller, make_registry
 from exporter.clock import Clock
 from exporter.exposition import Renderer
 from exporter.settings import Target
-from exporter.simulator import Replay
+from exporter.simulator import Replay, Simulator, parse_scenario
 from exporter.store import Store
 
 NODES, MODELS, SCHEDULING = PATHS = ("/api/nodes", "/api/nodes/models", "/api/nodes/scheduling")
@@ -44,6 +45,14 @@ def by(label: str, series: Mapping[Labels, float]) -> dict[str, float]:
     return {dict(labels)[label]: value for labels, value in series.items()}
 
 
+def statuses(page: Exposition) -> dict[str, str]:
+    """The one status of each node."""
+    rows = [(dict(labels), is_so) for labels, is_so in page.series("node_status").items()]
+    told = [(row["name"], row["status"]) for row, is_so in rows if is_so]
+    assert len(dict(told)) == len(told)
+    return dict(told)
+
+
 def check(page: str, fleet: Capture) -> None:
     """Assert that a page says what is true of a captured fleet, and of its P2P, which was off."""
     found = Exposition(page, "localai_distributed_")
@@ -55,9 +64,7 @@ def check(page: str, fleet: Capture) -> None:
         return
     assert (found.value("up"), found.value("enabled")) == (1, 1)
     assert Exposition(page).value("up") == 1
-    told = {
-        dict(labels)["name"]: dict(labels)["status"] for labels, is_so in found.series("node_status").items() if is_so
-    }
+    told = statuses(found)
     assert told == {fact["name"]: STATUSES[fact["truth"]] for fact in fleet.facts["nodes"]}
     assert len(found.series("node_status")) == 7 * len(told)
     dead = {fact["name"] for fact in fleet.facts["nodes"] if fact["truth"] == "dead"}
@@ -155,6 +162,64 @@ def polled(url: str) -> str:
     target = Target(url=url, collect_distributed=True)
     make_poller(target, store, clock).poll()
     return Renderer(make_registry(target, store, clock, process=False)).page().body.decode()
+
+
+SCRIPT = """
+    distributed on
+    node gpu-1
+    node gpu-2
+    node gpu-3 pending
+    node cpu-1 cpu
+    plan llama-3 2 3
+    load llama-3 gpu-1
+    load llama-3 gpu-2
+    busy gpu-1 4
+    at 20s drain cpu-1
+    at 30s silence gpu-2
+    at 40s no-room llama-3 3
+    at 3m  watch off
+    at 3m  silence gpu-1
+    at 6m  distributed off
+"""
+
+
+def test_a_simulated_fleet_is_shown_as_its_script_has_it() -> None:
+    time, store = FakeClock(), Store()
+    with Simulator(parse_scenario(SCRIPT), clock=time.clock.wall) as localai:
+        target = Target(url=localai.url, collect_distributed=True)
+        poller = make_poller(target, store, time.clock)
+        registry = make_registry(target, store, time.clock, process=False)
+
+        def after(seconds: float) -> Exposition:
+            time.advance(seconds)
+            poller.poll()
+            return Exposition(Renderer(registry).page().body.decode(), "localai_distributed_")
+
+        page = after(0)
+        assert statuses(page) == {"cpu-1": "healthy", "gpu-1": "healthy", "gpu-2": "healthy", "gpu-3": "pending"}
+        assert page.value("model_replicas_loaded", model="llama-3") == 2
+        assert page.value("node_requests_in_flight", name="gpu-1") == 4
+        assert page.value("node_vram_size_bytes", name="cpu-1") == 0
+        assert page.value("node_vram_size_bytes", name="gpu-1") == 24 * 2**30
+
+        page = after(120)
+        assert statuses(page) == {"cpu-1": "draining", "gpu-1": "healthy", "gpu-2": "offline", "gpu-3": "pending"}
+        assert (page.value("nodes", status="healthy"), page.value("nodes", status="offline")) == (1, 1)
+        assert page.value("model_replicas_loaded", model="llama-3") == 1
+        assert page.value("model_replicas_min", model="llama-3") == 2
+        assert page.value("model_unsatisfiable", model="llama-3") == 1
+        ages = by("name", page.series("node_last_heartbeat_age_seconds"))
+        assert {name for name, age in ages.items() if age > 60} == {"gpu-2"}
+
+        page = after(180)
+        assert statuses(page)["gpu-1"] == "healthy"
+        assert by("name", page.series("node_last_heartbeat_age_seconds"))["gpu-1"] > 100
+
+        page = after(60)
+        assert (page.value("up"), page.value("enabled")) == (1, 0)
+        assert not page.series("node_status")
+        localai.apply("distributed on")
+        assert after(15).value("enabled") == 1
 
 
 def test_every_fleet_becomes_every_other_and_the_next_poll_tells() -> None:

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 
 import pytest
-from support.captures import CAPTURES, Capture, capture
+from support.captures import CAPTURES, FLEETS, Capture, capture
 
 from exporter.model import FEDERATED, LLAMA_CPP, MLX
 from exporter.simulator import RELEASES, Entry, Request, Settings, answer
-from exporter.simulator.answers import PATHS
+from exporter.simulator.answers import FLEET_PATHS, PATHS
+from exporter.simulator.fleet import Listing, Member, Plan, Replica
 
 KINDS = {"nodes": LLAMA_CPP, "llama_cpp_nodes": LLAMA_CPP, "mlx_nodes": MLX, "federated_nodes": FEDERATED}
 SENT_KEY = "<key>"  # what the captures' facts have in place of the key that was sent
@@ -65,7 +66,7 @@ def test_every_release_and_scenario_is_compared() -> None:
     assert compared == {"v3.6.0": 12, "v3.12.1": 12, "v4.7.1": 18}
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", [path for path in PATHS if path not in FLEET_PATHS])
 @pytest.mark.parametrize("shown", CAPTURES, ids=str)
 def test_answers_as_localai_did(shown: Capture, path: str) -> None:
     expected = shown.raw(PATHS[path])
@@ -73,6 +74,89 @@ def test_answers_as_localai_did(shown: Capture, path: str) -> None:
     request = Request(path, headers, close=True)
 
     assert answer(request, settings(shown), list(entries(shown)), date(expected)) == expected
+
+
+def microseconds(stamp: str) -> int:
+    return nanoseconds(stamp) // 1_000
+
+
+def listing(fleet: Capture) -> Listing:
+    nodes, models, plans = (json.loads(fleet.body(name)) for name in ("nodes", "nodes-models", "nodes-scheduling"))
+    return Listing(
+        [
+            Member(
+                id=node["id"],
+                name=node["name"],
+                address=node["address"],
+                http_address=node["http_address"],
+                status=node["status"],
+                vram=(node["total_vram"], node["available_vram"]),
+                ram=(node["total_ram"], node["available_ram"]),
+                gpu=(node["gpu_vendor"], node["gpu_compute_capability"]),
+                last_heartbeat=microseconds(node["last_heartbeat"]),
+                created_at=microseconds(node["created_at"]),
+                updated_at=microseconds(node["updated_at"]),
+                models=node["model_count"],
+                in_flight=node["in_flight_count"],
+            )
+            for node in nodes
+        ],
+        [
+            Replica(
+                id=model["id"],
+                node_id=model["node_id"],
+                model=model["model_name"],
+                index=model["replica_index"],
+                address=model["address"],
+                in_flight=model["in_flight"],
+                last_used=microseconds(model["last_used"]),
+                created_at=microseconds(model["created_at"]),
+                updated_at=microseconds(model["updated_at"]),
+            )
+            for model in models
+        ],
+        [
+            Plan(
+                id=plan["id"],
+                model=plan["model_name"],
+                least=plan["min_replicas"],
+                most=plan["max_replicas"],
+                ticks=plan["unsatisfiable_ticks"],
+                created_at=microseconds(plan["created_at"]),
+                updated_at=microseconds(plan["updated_at"]),
+            )
+            for plan in plans
+        ],
+    )
+
+
+@pytest.mark.parametrize("path", [*FLEET_PATHS, "/api/p2p", "/api/p2p/stats", "/.well-known/localai.json"])
+@pytest.mark.parametrize("fleet", FLEETS, ids=str)
+def test_answers_in_distributed_mode_as_localai_did(fleet: Capture, path: str) -> None:
+    expected = fleet.raw(PATHS[path])
+    may_ask = fleet.facts["status"]["nodes"] == 200
+    headers = {"content-type": "application/json", "authorization": f"Bearer {SENT_KEY if may_ask else ''}"}
+    chosen = Settings(p2p=False, distributed=True, key=SENT_KEY)
+    listed = listing(fleet) if may_ask else Listing()
+    assert answer(Request(path, headers, close=True), chosen, [], date(expected), listed) == expected
+
+
+@pytest.mark.parametrize("path", FLEET_PATHS)
+def test_without_distributed_mode_its_routes_are_missing(path: str) -> None:
+    missing = answer(Request("/api/nowhere"), Settings(), [], 0)
+    assert answer(Request(path), Settings(), [], 0) == missing
+    old = RELEASES["v3.12.1"]
+    assert answer(Request(path), Settings(old, distributed=True), [], 0) == answer(
+        Request("/api/nowhere"), Settings(old), [], 0
+    )
+
+
+@pytest.mark.parametrize("path", FLEET_PATHS)
+def test_distributed_mode_is_for_admins(path: str) -> None:
+    chosen = Settings(distributed=True, key="admin's", reader_key="reader's")
+    for key, status in (("admin's", b"200"), ("reader's", b"403"), ("", b"401")):
+        headers = {"content-type": "application/json", "authorization": f"Bearer {key}"}
+        assert answer(Request(path, headers), chosen, [], 0).startswith(b"HTTP/1.1 " + status)
 
 
 @pytest.mark.parametrize("release", RELEASES)

@@ -21,6 +21,7 @@ from exporter.simulator.actions import (
     Switch,
     Upgrade,
 )
+from exporter.simulator.fleetactions import Busy, Change, Load, NoRoom, Register, Want, Watch
 
 START = 1_795_381_500.0
 DEMO = (files("exporter.simulator") / "demo.scenario").read_text("utf-8")
@@ -50,14 +51,36 @@ DEMO = (files("exporter.simulator") / "demo.scenario").read_text("utf-8")
         ("key off", KeyChange("key", None)),
         ("reader-key s3cret", KeyChange("reader_key", "s3cret")),
         ("reader-key off", KeyChange("reader_key", None)),
+        ("distributed on", Switch("distributed", on=True)),
+        ("distributed off", Switch("distributed", on=False)),
+        ("node gpu-09", Register("gpu-09")),
+        ("node gpu-09 pending", Register("gpu-09", approved=False)),
+        ("node gpu-09 cpu", Register("gpu-09", gpu=False)),
+        ("node gpu-09 pending cpu", Register("gpu-09", approved=False, gpu=False)),
+        ("approve gpu-01", Change("approve", "gpu-01")),
+        ("drain gpu-01", Change("drain", "gpu-01")),
+        ("resume gpu-01", Change("resume", "gpu-01")),
+        ("silence gpu-01", Change("silence", "gpu-01")),
+        ("watch on", Watch(on=True)),
+        ("watch off", Watch(on=False)),
+        ("load llama-3 gpu-01", Load("llama-3", "gpu-01")),
+        ("unload llama-3 gpu-01", Load("llama-3", "gpu-01", loaded=False)),
+        ("busy gpu-01 0", Busy("gpu-01", 0)),
+        ("plan llama-3 2", Want("llama-3", 2)),
+        ("plan llama-3 2 3", Want("llama-3", 2, 3)),
+        ("no-room llama-3 3", NoRoom("llama-3", 3)),
     ],
 )
 def test_every_verb(text: str, action: Action) -> None:
     assert parse_action(text) == action
-    assert parse_scenario(f"worker gpu-01\nworker gpu-02\nat 5s {text}  # said").events == (Event(5.0, action),)
+    before = "worker gpu-01\nworker gpu-02\nnode gpu-01\nplan llama-3 1"
+    assert parse_scenario(f"{before}\nat 5s {text}  # said").events == (Event(5.0, action),)
 
 
-VERBS = "worker, workers, federated, kill, restart, flap, outage, upgrade, webui, p2p, key, reader-key"
+VERBS = (
+    "worker, workers, federated, kill, restart, flap, outage, upgrade, webui, p2p, distributed, key, reader-key, "
+    "node, approve, drain, resume, silence, watch, load, unload, busy, plan, no-room"
+)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +131,20 @@ VERBS = "worker, workers, federated, kill, restart, flap, outage, upgrade, webui
             "\nevery 5m\n\nevery 6m",
             "line 4: every stands here for the second time: leave one of them out",
         ),
+        ("distributed", "line 1: cannot read what stands after 'distributed': write distributed on or distributed off"),
+        ("node a gpu", "line 1: cannot read what stands after 'node': write node HOST [pending] [cpu]"),
+        ("node", "line 1: cannot read what stands after 'node': write node HOST [pending] [cpu]"),
+        ("drain", "line 1: cannot read what stands after 'drain': write drain HOST"),
+        ("watch", "line 1: cannot read what stands after 'watch': write watch on or watch off"),
+        ("load a", "line 1: cannot read what stands after 'load': write load MODEL HOST"),
+        ("busy a", "line 1: cannot read what stands after 'busy': write busy HOST REQUESTS"),
+        ("busy a -1", "line 1: '-1' is no number: write a whole one from 0 on"),
+        ("plan a", "line 1: cannot read what stands after 'plan': write plan MODEL MIN [MAX]"),
+        ("no-room a", "line 1: cannot read what stands after 'no-room': write no-room MODEL TIMES"),
+        ("at 5s node a\nat 4s drain a", "line 2: no node 'a' has registered by then: write node a first"),
+        ("worker a\nload llama-3 a", "line 2: no node 'a' has registered by then: write node a first"),
+        ("busy a 2", "line 1: no node 'a' has registered by then: write node a first"),
+        ("no-room llama-3 3", "line 1: nothing is wanted of 'llama-3' by then: plan it first"),
         ("worker a\nat 5s kill b", "line 2: nothing has joined on host 'b' by then: let it join first"),
         ("at 5s worker b\nat 4s restart b", "line 2: nothing has joined on host 'b' by then: let it join first"),
         (

@@ -355,6 +355,19 @@ class TestReplay:
         undated = [[line for line in got.split(b"\r\n") if not line.startswith(b"Date:")] for got in (wire, expected)]
         assert undated[0] == undated[1]
 
+    def test_moves_the_heartbeats_of_distributed_mode_too(self) -> None:
+        folder = CAPTURES / "v4.7.1" / "distributed"
+        captured = (folder / "nodes.http").read_bytes()
+        with Replay(folder) as replay:
+            assert exchange(replay.url, b"GET /api/nodes HTTP/1.1\r\n\r\n") == captured
+            replay.show(folder, now=START + 3600.7)
+            moved = exchange(replay.url, b"GET /api/nodes HTTP/1.1\r\n\r\n")
+        # Captured at 21:54:14; START is 21:05:00.
+        assert b'"last_heartbeat":"2026-11-22T21:54:11.834316Z"' in captured
+        assert b'"last_heartbeat":"2026-11-22T22:04:57.834316Z"' in moved
+        assert b'"created_at":"2026-11-22T21:53:41.823968Z"' in moved
+        assert len(moved) == len(captured)
+
     def test_shows_another_folder_from_the_next_request_on(self, session: requests.Session) -> None:
         with Replay(CAPTURES / "v3.6.0" / "cluster") as replay:
             before = set(get(session, replay.url))

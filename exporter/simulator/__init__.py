@@ -1,8 +1,9 @@
 """A LocalAI P2P API in a box: the demo's cluster, and the peer of the tests.
 
 `Simulator` plays a scenario, `Replay` serves a folder of captured answers; both over real HTTP on a loopback port.
-Underneath, everything is pure and takes the time as an argument: `cluster` is the nodes and their heartbeats, `answers`
-what LocalAI says of them, `stage` the script's run. `demo.scenario` is the script of the demo.
+Underneath, everything is pure and takes the time as an argument: `cluster` is the nodes and their heartbeats, `fleet`
+those of distributed mode, `answers` what LocalAI says of them, `stage` the script's run. `demo.scenario` is the script
+of the demo.
 """
 
 from exporter.simulator.actions import parse_action

@@ -10,8 +10,11 @@ outage 20s                     nothing listens; afterwards LocalAI is a new proc
 upgrade v4.7.1                 LocalAI starts anew under this release
 webui on|off                   LocalAI's web UI
 p2p on|off                     LocalAI's P2P; turned on, it starts with nobody remembered
+distributed on|off             LocalAI's distributed mode; what its registry holds outlives that
 key SECRET|off                 LocalAI's API key, or an admin's where there are user accounts
 reader-key SECRET|off          with user accounts, which v4 has, the key of one who is no admin
+
+What can happen to the nodes of distributed mode stands in `fleetactions`.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,6 +25,7 @@ from exporter.durations import format_duration, parse_duration
 from exporter.errors import UsageError
 from exporter.model import FEDERATED, LLAMA_CPP, MLX, Kind
 from exporter.simulator.cluster import ONLINE_FOR
+from exporter.simulator.fleetactions import FLEET_VERBS, FleetAction
 from exporter.simulator.releases import Release, find_release
 
 
@@ -82,7 +86,7 @@ class Upgrade:
 class Switch:
     """A setting is turned on or off."""
 
-    setting: Literal["webui", "p2p"]
+    setting: Literal["webui", "p2p", "distributed"]
     on: bool
 
 
@@ -94,7 +98,7 @@ class KeyChange:
     secret: str | None = field(repr=False)
 
 
-Action = Join | Crowd | Kill | Restart | Flap | Outage | Upgrade | Switch | KeyChange
+Action = Join | Crowd | Kill | Restart | Flap | Outage | Upgrade | Switch | KeyChange | FleetAction
 """Everything that can happen."""
 
 
@@ -210,7 +214,7 @@ def _upgrade(words: list[str]) -> Upgrade | None:
     return Upgrade(find_release(words[0])) if len(words) == 1 else None
 
 
-def _switch(setting: Literal["webui", "p2p"]) -> Callable[[list[str]], Switch | None]:
+def _switch(setting: Literal["webui", "p2p", "distributed"]) -> Callable[[list[str]], Switch | None]:
     return lambda words: Switch(setting, words == ["on"]) if words in (["on"], ["off"]) else None
 
 
@@ -229,7 +233,9 @@ _VERBS: Mapping[str, tuple[str, Callable[[list[str]], Action | None]]] = {
     "upgrade": ("upgrade RELEASE", _upgrade),
     "webui": ("webui on or webui off", _switch("webui")),
     "p2p": ("p2p on or p2p off", _switch("p2p")),
+    "distributed": ("distributed on or distributed off", _switch("distributed")),
     "key": ("key SECRET or key off", _key_change("key")),
     "reader-key": ("reader-key SECRET or reader-key off", _key_change("reader_key")),
+    **FLEET_VERBS,
 }
 """For each verb how it is written, and what reads the words after it; None for words that do not fit."""

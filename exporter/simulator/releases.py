@@ -92,6 +92,21 @@ def nearest_release(name: str) -> Release:
 
 
 @cache
-def well_known_document() -> str:
-    """Return the well-known document of v4.7.1 with P2P on, as captured."""
-    return (files(__package__) / "well-known-v4.7.1.json").read_text(encoding="utf-8").removesuffix("\n")
+def well_known_document(*, p2p: bool, distributed: bool) -> str:
+    """Return the well-known document of v4.7.1 in one of its modes, as captured."""
+    document = (files(__package__) / "well-known-v4.7.1.json").read_text(encoding="utf-8").removesuffix("\n")
+    if not p2p:
+        document = document.replace('"p2p":true', '"p2p":false')
+    if distributed:
+        document = _BACKEND_LOGS.sub("", document).replace(_SYSTEM, _NODE_LOGS + _SYSTEM)
+    return document
+
+
+# In distributed mode the logs of backends are those of a node.
+_BACKEND_LOGS = re.compile(r'"backend_logs(?:_\w+)?":"[^"]+",')
+_NODE_LOGS = (
+    '"node_backend_logs":"/api/nodes/:id/backend-logs",'
+    '"node_backend_logs_model":"/api/nodes/:id/backend-logs/:modelId",'
+    '"node_backend_logs_ws":"/ws/nodes/:id/backend-logs/:modelId",'
+)
+_SYSTEM = '"system":"/system"'

@@ -15,15 +15,9 @@ from exporter.simulator.listener import HOST, Listener
 from exporter.simulator.releases import nearest_release
 from exporter.simulator.wire import Request
 
-_FILES: Mapping[str, str] = {
-    **PATHS,
-    "/api/nodes": "nodes",
-    "/api/nodes/models": "nodes-models",
-    "/api/nodes/scheduling": "nodes-scheduling",
-}
 _LAST_ANSWERS = 2.0  # seconds for which close() waits for a connection's thread
 _DATE = re.compile(rb"(?<=\r\nDate: )[^\r]+")
-_LAST_SEEN = re.compile(rb'(?<="(?:L|l)astSeen":")(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?=[.Z])')
+_LAST_SEEN = re.compile(rb'("(?:[Ll]astSeen|last_heartbeat)":")(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?=[.Z])')
 _GO_SECONDS = "%Y-%m-%dT%H:%M:%S"
 
 
@@ -65,7 +59,7 @@ class Replay:
             UsageError: the folder holds no capture.
             OSError: a file cannot be read.
         """
-        answers = {path: folder / f"{name}.http" for path, name in _FILES.items()}
+        answers = {path: folder / f"{name}.http" for path, name in PATHS.items()}
         found = {path: file.read_bytes() for path, file in answers.items() if file.is_file()}
         if not found:
             raise UsageError(f"{folder} holds no capture: name a folder with files such as p2p.http")
@@ -108,8 +102,8 @@ def _date(captured: bytes) -> datetime:
 
 def _moved(captured: bytes, seconds: int) -> bytes:
     def last_seen(match: re.Match[bytes]) -> bytes:
-        stamp = datetime.strptime(match[1].decode(), _GO_SECONDS).replace(tzinfo=UTC).timestamp()
-        return datetime.fromtimestamp(stamp + seconds, UTC).strftime(_GO_SECONDS).encode()
+        stamp = datetime.strptime(match[2].decode(), _GO_SECONDS).replace(tzinfo=UTC).timestamp()
+        return match[1] + datetime.fromtimestamp(stamp + seconds, UTC).strftime(_GO_SECONDS).encode()
 
     date = formatdate(_date(captured).timestamp() + seconds, usegmt=True).encode()
     return _LAST_SEEN.sub(last_seen, _DATE.sub(date, captured, count=1))

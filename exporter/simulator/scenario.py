@@ -8,7 +8,7 @@ One statement a line; `#` begins a comment. Durations are written as Prometheus 
     worker gpu-01                an action without a time: so from the start, once, however often the script repeats
     at 30s kill gpu-01           an action 30 s after the start
 
-The actions are those of `actions`.
+The actions are those of `actions` and `fleetactions`.
 """
 
 import re
@@ -31,6 +31,7 @@ from exporter.simulator.actions import (
     positive_duration,
 )
 from exporter.simulator.cluster import crowd_host
+from exporter.simulator.fleetactions import Busy, Change, Load, NoRoom, Register, Want
 from exporter.simulator.releases import RELEASES, Release, find_release
 
 _STATEMENTS = {
@@ -109,6 +110,7 @@ def parse_scenario(text: str) -> Scenario:
         every=positive_duration(head["every"]) if "every" in head else None,
     )
     _check_hosts([*start, *script], scenario.host)
+    _check_nodes([*start, *script])
     if scenario.every is not None:
         _check_period(script, scenario.every)
     return scenario
@@ -145,6 +147,26 @@ def _check_hosts(lines: Iterable[_Line], localai: str) -> None:
                     raise UsageError(
                         f"line {line.number}: nothing has joined on host {host!r} by then: let it join first"
                     )
+            case _:
+                pass
+
+
+def _check_nodes(lines: Iterable[_Line]) -> None:
+    """Let nothing happen to a node of distributed mode before it registers, nor to a model before it is planned."""
+    registered: set[str] = set()
+    planned: set[str] = set()
+    for line in lines:
+        match line.event.action:
+            case Register(host=host):
+                registered.add(host)
+            case Want(model=model):
+                planned.add(model)
+            case Change(host=host) | Load(host=host) | Busy(host=host) if host not in registered:
+                raise UsageError(
+                    f"line {line.number}: no node {host!r} has registered by then: write node {host} first"
+                )
+            case NoRoom(model=model) if model not in planned:
+                raise UsageError(f"line {line.number}: nothing is wanted of {model!r} by then: plan it first")
             case _:
                 pass
 

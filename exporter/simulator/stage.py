@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 from math import inf
+from typing import Literal
 
 from exporter.simulator.actions import Action, Crowd, Flap, Join, KeyChange, Kill, Outage, Restart, Switch, Upgrade
 from exporter.simulator.answers import TOKEN, Settings, answer
 from exporter.simulator.cluster import Cluster
+from exporter.simulator.fleet import Fleet
+from exporter.simulator.fleetactions import Busy, Change, FleetAction, Load, NoRoom, Register, Want, Watch
 from exporter.simulator.scenario import Scenario
 from exporter.simulator.wire import Request
 
@@ -14,7 +17,8 @@ class Stage:
     """A cluster, the LocalAI that is asked, and the script that moves both.
 
     Attributes:
-        cluster: the nodes.
+        cluster: the nodes of P2P.
+        fleet: those of distributed mode.
         settings: how LocalAI is configured.
         down: whether LocalAI is gone, so that nothing listens.
         boots: how often LocalAI has been started; every connection to an earlier one is gone.
@@ -22,6 +26,7 @@ class Stage:
 
     def __init__(self, scenario: Scenario, now: float, *, seed: int = 0, token: str = TOKEN) -> None:
         self.cluster = Cluster(now, scenario.host, seed)
+        self.fleet = Fleet(now, seed)
         self.settings = Settings(release=scenario.release, token=token)
         self.down = False
         self.boots = 1
@@ -65,15 +70,25 @@ class Stage:
             case Upgrade(release):
                 self.settings = replace(self.settings, release=release)
                 self._boot(now)
-            case Switch("p2p", on):
-                self.settings = replace(self.settings, p2p=on)
-                self.cluster.restart_localai(now)
-            case Switch(_, on):
-                self.settings = replace(self.settings, webui=on)
+            case Switch(setting, on):
+                self._switch(setting, now, on=on)
             case KeyChange("key", secret):
                 self.settings = replace(self.settings, key=secret)
             case KeyChange(_, secret):
                 self.settings = replace(self.settings, reader_key=secret)
+            case _:
+                _apply_to(self.fleet, action, now)
+
+    def _switch(self, setting: Literal["webui", "p2p", "distributed"], now: float, *, on: bool) -> None:
+        match setting:
+            case "webui":
+                self.settings = replace(self.settings, webui=on)
+            case "p2p":
+                self.settings = replace(self.settings, p2p=on)
+                self.cluster.restart_localai(now)
+            case "distributed":
+                self.settings = replace(self.settings, distributed=on)
+                self._boot(now)
 
     def begin_outage(self, until: float = inf) -> None:
         """Stop LocalAI until then, in Unix seconds, or until `end_outage`."""
@@ -89,7 +104,9 @@ class Stage:
 
     def answer(self, request: Request, now: float) -> bytes | None:
         """Return what LocalAI answers at `now`, or None while it is down."""
-        return None if self.down else answer(request, self.settings, self.cluster.entries(now), now)
+        if self.down:
+            return None
+        return answer(request, self.settings, self.cluster.entries(now), now, self.fleet.listing(now))
 
     def _boot(self, now: float) -> None:
         self.boots += 1
@@ -103,3 +120,27 @@ class Stage:
         if cycle and every is None:
             return inf
         return self._began + cycle * (every or 0.0) + events[index].at
+
+
+def _apply_to(fleet: Fleet, action: FleetAction, now: float) -> None:  # noqa: C901 - likewise
+    match action:
+        case Register(host, approved, gpu):
+            fleet.register(host, now, approved=approved, gpu=gpu)
+        case Change("approve", host):
+            fleet.approve(host, now)
+        case Change("drain", host):
+            fleet.drain(host, now)
+        case Change("resume", host):
+            fleet.resume(host, now)
+        case Change(_, host):
+            fleet.silence(host, now)
+        case Watch(on):
+            fleet.watch(now, on=on)
+        case Load(model, host, loaded):
+            fleet.load(model, host, now, loaded=loaded)
+        case Busy(host, requests):
+            fleet.busy(host, requests, now)
+        case Want(model, least, most):
+            fleet.plan(model, least, most, now)
+        case NoRoom(model, ticks):
+            fleet.no_room(model, ticks)

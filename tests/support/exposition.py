@@ -33,7 +33,7 @@ class Exposition:
         """The samples of one of this program's names, without its prefix."""
         return self._samples.get(f"{self._prefix}{name}", {})
 
-    def value(self, name: str, **labels: str) -> float | None:
+    def value(self, name: str, /, **labels: str) -> float | None:
         return self.series(name).get(frozenset(labels.items()))
 
 
