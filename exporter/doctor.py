@@ -5,13 +5,13 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from enum import IntEnum
 from http import HTTPStatus
 
-from exporter.advice import advise
 from exporter.client import Client
 from exporter.clock import Clock
 from exporter.errors import PollError
+from exporter.finding import Finding, Severity, failure, some
+from exporter.fleetdoctor import examine_fleet
 from exporter.localai import LocalAI
 from exporter.model import Snapshot, Source
 from exporter.plain import plain
@@ -24,33 +24,6 @@ POLLS = 4
 
 CLOCK_TOLERANCE_SECONDS = 5.0
 """An eighth of LocalAI's 40 seconds: more than a second of rounding and a slow answer, less than does harm."""
-
-_NAMED_NODES = 5
-
-
-class Severity(IntEnum):
-    """How bad a finding is; the numbers are the exit codes of monitoring plugins."""
-
-    OK = 0
-    WARNING = 1
-    CRITICAL = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at.
-
-    Attributes:
-        check: what was looked at.
-        severity: how bad it is.
-        message: what was found.
-        advice: what to do; empty where nothing needs doing.
-    """
-
-    check: str
-    severity: Severity
-    message: str
-    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +56,6 @@ class Report:
         return json.dumps({"url": self.url, "severity": self.severity.name.lower(), "findings": findings}, indent=2)
 
 
-def _failure(error: PollError, target: Target) -> Finding:
-    check, advice = advise(error, has_key=target.api_key is not None, has_proxy=target.proxy_url is not None)
-    return Finding(check, Severity.CRITICAL, error.detail, advice)
-
-
 def examine(target: Target, clock: Clock, client: Client | None = None) -> Report:
     """Ask LocalAI step by step.
 
@@ -105,6 +73,8 @@ def examine(target: Target, clock: Clock, client: Client | None = None) -> Repor
     findings.append(reachable)
     if reachable.severity != Severity.CRITICAL:
         findings.extend(_api(target, clock, client))
+        if target.collect_distributed:
+            findings.extend(examine_fleet(target, clock, client))
     return Report(target.url, tuple(findings))
 
 
@@ -112,9 +82,9 @@ def _reachable(target: Target, client: Client, deadline: float) -> Finding:
     try:
         client.get(READYZ, deadline)
     except PollError as error:
-        failure = _failure(error, target)
-        if failure.check == "reachable":
-            return failure
+        found = failure(error, target)
+        if found.check == "reachable":
+            return found
         if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
             return Finding("reachable", Severity.CRITICAL, "LocalAI is still starting", "Wait, and look at its log.")
     return Finding("reachable", Severity.OK, "something answers in HTTP")
@@ -130,7 +100,7 @@ def _api(target: Target, clock: Clock, client: Client) -> Iterator[Finding]:
             localai = LocalAI(client, clock, target.max_response_bytes, collect_token=target.collect_token)
             snapshot = localai.poll(clock.monotonic() + target.poll_timeout)
         except PollError as error:
-            yield _failure(error, target)
+            yield failure(error, target)
             break
         if offset is None and snapshot.clock.exact:
             offset = snapshot.clock.at(clock.monotonic()) - clock.wall()
@@ -237,11 +207,10 @@ def _node_clocks(snapshot: Snapshot, clock: Clock) -> Iterator[Finding]:
         }
     )
     if ahead:
-        more = f" and {len(ahead) - _NAMED_NODES} more" if len(ahead) > _NAMED_NODES else ""
         yield Finding(
             "clock",
             Severity.WARNING,
-            f"nodes whose clock runs ahead of LocalAI's: {', '.join(ahead[:_NAMED_NODES])}{more}",
+            f"nodes whose clock runs ahead of LocalAI's: {some(ahead)}",
             "Let them keep time by NTP: LocalAI calls such a node online long after it has died.",
         )
 

@@ -9,7 +9,8 @@ import pytest
 from support.processes import Answers, Peer, date_of, nobody, recorded, replaying, response, run, silence, without_date
 
 from exporter.clock import Clock
-from exporter.doctor import CLOCK_TOLERANCE_SECONDS, POLLS, Finding, Report, Severity, examine
+from exporter.doctor import CLOCK_TOLERANCE_SECONDS, POLLS, Report, examine
+from exporter.finding import Finding, Severity
 from exporter.settings import Secret, Target
 
 OK, WARNING, CRITICAL = Severity.OK, Severity.WARNING, Severity.CRITICAL

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.parser import text_string_to_metric_families
 from support.clocks import FakeClock
 from support.fleet import NOW, fleet, fleet_node
@@ -279,6 +279,22 @@ def test_between_two_polls_the_families_are_the_same_objects_but_for_the_ages() 
     assert [family.name for family in once if isinstance(family, Large) and not family.lasts] == [
         f"{PREFIX}node_last_heartbeat_age_seconds"
     ]
+
+
+def test_a_scrape_writes_only_the_ages_anew_whatever_else_is_on_the_page() -> None:
+    world = World()
+    registry = CollectorRegistry()
+    Gauge("of_another_collector", "Another", registry=registry).set(0.5)
+    registry.register(world.collector)
+    renderer = Renderer(registry)
+    world.sees(*(whole(f"gpu-{number}") for number in range(2_000)))
+    first = renderer.page()
+    world.time.advance(1)
+    second = renderer.page()
+    kept = [one for one in second.pieces if any(one is other for other in first.pieces)]
+    assert b"".join(kept) == second.body[: second.body.index(b"# HELP of_another_collector")]
+    assert second.body.count(b"\n# HELP localai_distributed_node_last_heartbeat_age_seconds") == 1
+    assert b"localai_distributed_node_last_heartbeat_age_seconds" not in b"".join(kept)
 
 
 def test_every_help_text_stands_once_and_ends_as_a_sentence() -> None:

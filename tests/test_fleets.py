@@ -5,14 +5,25 @@ import urllib.request
 from collections.abc import Mapping
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 from support.captures import CAPTURES, FLEETS, Capture, capture
 from support.clocks import FakeClock
 from support.exposition import Exposition, Labels
+from support.fleet import loaded, registered, wanted
+from support.generated import JSON, LEAVES, encode
+from support.localai import FakeClient
 from support.processes import recorded, replaying, response, run, serving
 
 from exporter.app import make_poller, make_registry
 from exporter.clock import Clock
+from exporter.distributed import Distributed
+from exporter.errors import Reason
 from exporter.exposition import Renderer
+from exporter.fleetcollector import FleetCollector
+from exporter.fleetpoller import FleetPoller
+from exporter.questions import Questions
 from exporter.settings import Target
 from exporter.simulator import Replay, Simulator, parse_scenario
 from exporter.store import Store
@@ -220,6 +231,32 @@ def test_a_simulated_fleet_is_shown_as_its_script_has_it() -> None:
         assert not page.series("node_status")
         localai.apply("distributed on")
         assert after(15).value("enabled") == 1
+
+
+GOOD = st.sampled_from([registered("a"), registered("b"), loaded("a", "x"), wanted("x")])
+ODD = st.dictionaries(st.sampled_from([*registered("a"), *loaded("a", "x"), *wanted("x")]), LEAVES | JSON, max_size=3)
+ELEMENTS = st.builds(lambda good, odd: good | odd, GOOD, ODD) | JSON
+ANSWERS = st.lists(ELEMENTS, max_size=4).map(encode) | JSON.map(encode) | st.binary(max_size=20)
+
+
+@given(answers=st.lists(st.tuples(ANSWERS, ANSWERS, ANSWERS), min_size=1, max_size=3))
+def test_whatever_is_answered_the_page_is_sound_and_nothing_is_a_bug(answers: list[tuple[bytes, bytes, bytes]]) -> None:
+    time, store = FakeClock(), Store()
+    client = FakeClient({}, time)
+    poller = FleetPoller(
+        Distributed(Questions(client, time.clock, 2**20), time.clock), store, time.clock, retention=60.0, limit=2
+    )
+    registry = CollectorRegistry()
+    registry.register(FleetCollector(store, time.clock, stale_after=60.0))
+    for bodies in answers:
+        client.paths = dict(zip(PATHS, bodies, strict=True))
+        outcome = poller.poll(time.monotonic_now + 10, anew=False)
+        page = Exposition(Renderer(registry).page().body.decode(), "localai_distributed_")
+        assert outcome.failures[Reason.INTERNAL] == 0
+        assert page.value("up") == (outcome.failure is None)
+        assert len(page.series("node_info")) <= 2
+        assert len(page.series("node_status")) == 7 * len(page.series("node_info"))
+        time.advance(15)
 
 
 def test_every_fleet_becomes_every_other_and_the_next_poll_tells() -> None:
