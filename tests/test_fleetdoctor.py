@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from support.captures import capture
 from support.clocks import FakeClock
-from support.fleet import MODELS, NODES, SCHEDULING, fleet_answers, loaded, registered, wanted
+from support.fleet import MODELS, SCHEDULING, fleet_answers, loaded, registered, wanted
 from support.localai import FakeClient, missing
 from support.processes import recorded, replaying, run
 
@@ -12,6 +12,7 @@ from exporter.errors import PollError, Reason
 from exporter.finding import Finding, Severity
 from exporter.fleetdoctor import SILENT_SECONDS, examine_fleet
 from exporter.settings import Target
+from exporter.simulator.answers import FLEET_PATHS
 
 OK, WARNING, CRITICAL = Severity.OK, Severity.WARNING, Severity.CRITICAL
 
@@ -22,7 +23,7 @@ def examined(answers: dict[str, Any], *, later: float = 0.0) -> list[Finding]:
     time.advance(later)
     client = FakeClient(answers, time)
     found = list(examine_fleet(Target(), time.clock, client))
-    assert set(client.asked()) <= {NODES, MODELS, SCHEDULING}
+    assert set(client.asked()) <= FLEET_PATHS.keys()
     assert {finding.check for finding in found} == {"distributed"}
     return found
 
@@ -107,8 +108,8 @@ def test_elements_that_cannot_be_used() -> None:
 
 def test_it_is_looked_at_with_the_flag_alone() -> None:
     fleet = capture("v4.7.1", "distributed-models")
-    files = {NODES: "nodes", MODELS: "nodes-models", SCHEDULING: "nodes-scheduling"}
-    with replaying(recorded("v4.7.1/cluster") | {path: fleet.raw(file) for path, file in files.items()}) as localai:
+    answers = recorded("v4.7.1/cluster") | {path: fleet.raw(file) for path, file in FLEET_PATHS.items()}
+    with replaying(answers) as localai:
         without = run("doctor", "--json", "--localai.url", localai.url)
         done = run("doctor", "--json", "--localai.url", localai.url, "--collector.distributed")
     found, before = (json.loads(one.stdout)["findings"] for one in (done, without))

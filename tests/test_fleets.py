@@ -1,6 +1,7 @@
 """Distributed mode through the whole program: what real LocalAIs answered, and what goes wrong on either side."""
 
 import itertools
+import threading
 import urllib.request
 from collections.abc import Mapping
 
@@ -11,10 +12,10 @@ from prometheus_client import CollectorRegistry
 from support.captures import CAPTURES, FLEETS, Capture, capture
 from support.clocks import FakeClock
 from support.exposition import Exposition, Labels
-from support.fleet import loaded, registered, wanted
+from support.fleet import NODES, loaded, registered, wanted
 from support.generated import JSON, LEAVES, encode
 from support.localai import FakeClient
-from support.processes import recorded, replaying, response, run, serving
+from support.processes import PATIENCE_SECONDS, Peer, recorded, replaying, response, run, serving
 
 from exporter.app import make_poller, make_registry
 from exporter.clock import Clock
@@ -26,10 +27,8 @@ from exporter.fleetpoller import FleetPoller
 from exporter.questions import Questions
 from exporter.settings import Target
 from exporter.simulator import Replay, Simulator, parse_scenario
+from exporter.simulator.answers import FLEET_PATHS
 from exporter.store import Store
-
-NODES, MODELS, SCHEDULING = PATHS = ("/api/nodes", "/api/nodes/models", "/api/nodes/scheduling")
-FILES = {NODES: "nodes", MODELS: "nodes-models", SCHEDULING: "nodes-scheduling"}
 
 STATUSES = {
     "alive, approved": "healthy",
@@ -49,7 +48,7 @@ MODELS_OF = {
 def recorded_fleet(name: str) -> dict[str, bytes]:
     """Return a cluster's answers on P2P, and those of a fleet on distributed mode."""
     fleet = capture("v4.7.1", name)
-    return recorded("v4.7.1/cluster") | {path: fleet.raw(file) for path, file in FILES.items()}
+    return recorded("v4.7.1/cluster") | {path: fleet.raw(file) for path, file in FLEET_PATHS.items()}
 
 
 def by(label: str, series: Mapping[Labels, float]) -> dict[str, float]:
@@ -129,7 +128,7 @@ def test_without_the_flag_nothing_is_asked_and_nothing_said() -> None:
     with replaying(recorded_fleet("distributed-models")) as localai:
         done = run("once", "--localai.url", localai.url)
     assert "distributed" not in done.stdout
-    assert not set(PATHS) & set(localai.paths)
+    assert not FLEET_PATHS.keys() & set(localai.paths)
 
 
 FAULTS = {
@@ -143,7 +142,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("reason", FAULTS)
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", FLEET_PATHS)
 def test_a_failure_costs_that_mode_alone(path: str, reason: str) -> None:
     with replaying(recorded_fleet("distributed-models") | {path: FAULTS[reason]}) as localai:
         text = polled(localai.url)
@@ -167,10 +166,26 @@ def test_a_failure_of_p2p_costs_p2p_alone() -> None:
     assert len(Exposition(text, "localai_distributed_").series("node_info")) == 4
 
 
-def polled(url: str) -> str:
+def test_a_mode_that_hangs_is_given_up_when_the_poll_has_to_end() -> None:
+    answers, ended = recorded("v4.7.1/cluster"), threading.Event()
+
+    def answer(path: str) -> bytes:
+        if path == NODES:
+            ended.wait(PATIENCE_SECONDS)
+        return answers.get(path, b"")
+
+    with Peer(answer) as localai:
+        text = polled(localai.url, poll_timeout=1.0)
+        ended.set()
+    assert Exposition(text).value("up") == 1
+    assert Exposition(text, "localai_distributed_").value("up") == 0
+    assert Exposition(text).value("exporter_distributed_failures_total", reason="timeout") == 1
+
+
+def polled(url: str, poll_timeout: float = 10.0) -> str:
     """Return the page after one poll."""
     clock, store = Clock.system(), Store()
-    target = Target(url=url, collect_distributed=True)
+    target = Target(url=url, collect_distributed=True, poll_timeout=poll_timeout)
     make_poller(target, store, clock).poll()
     return Renderer(make_registry(target, store, clock, process=False)).page().body.decode()
 
@@ -249,7 +264,7 @@ def test_whatever_is_answered_the_page_is_sound_and_nothing_is_a_bug(answers: li
     registry = CollectorRegistry()
     registry.register(FleetCollector(store, time.clock, stale_after=60.0))
     for bodies in answers:
-        client.paths = dict(zip(PATHS, bodies, strict=True))
+        client.paths = dict(zip(FLEET_PATHS, bodies, strict=True))
         outcome = poller.poll(time.monotonic_now + 10, anew=False)
         page = Exposition(Renderer(registry).page().body.decode(), "localai_distributed_")
         assert outcome.failures[Reason.INTERNAL] == 0

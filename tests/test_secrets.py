@@ -59,9 +59,9 @@ class Faulty(Peer):
     """A LocalAI that answers the P2P API otherwise each time, and shows its token."""
 
     def __init__(self) -> None:
-        faults = itertools.cycle(answers())
+        faults, of_distributed_mode = itertools.cycle(answers()), itertools.cycle(answers())
         self.round = threading.Event()
-        self._left = 3 * len(answers())
+        self._left = 4 * len(answers())
 
         def answer(path: str) -> bytes:
             self._left -= 1
@@ -76,6 +76,8 @@ class Faulty(Peer):
                     return response('{"nodes": []}')
                 case "/api/p2p/stats":
                     return response('{"workers": {"total": 0, "online": 0}, "federated": {"total": 0, "online": 0}}')
+                case "/api/nodes":
+                    return next(of_distributed_mode)
                 case _:
                     return next(faults)
 
@@ -100,7 +102,7 @@ def served(request: pytest.FixtureRequest, home: Path) -> Iterator[tuple[Served,
     )
     users = home / "web.yml"
     users.write_text(f"basic_auth_users: {{{USER}: {bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()}}}\n")
-    flags = ["--poll.interval", "100ms", "--poll.stale-after", "1m", "--collector.token"]
+    flags = ["--poll.interval", "100ms", "--poll.stale-after", "1m", "--collector.token", "--collector.distributed"]
     flags += ["--log.level", level, "--log.format", style, "--web.config.file", str(users)]
     with (
         Faulty() as localai,
@@ -138,8 +140,9 @@ def test_no_fault_brings_one_to_light(served: tuple[Served, Faulty]) -> None:
         assert hits(text) == [], where
     # The faults were met, and the key went where it belongs, and nothing else did.
     reasons = {"not_json", "auth", "http_status", "redirect", "protocol", "shape"}
-    counted = re.findall(r'poll_failures_total{reason="(\w+)"} [1-9]', pages["/metrics"])
-    assert reasons <= set(counted)
+    for counter in ("poll_failures_total", "distributed_failures_total"):
+        counted = re.findall(rf'exporter_{counter}{{reason="(\w+)"}} [1-9]', pages["/metrics"])
+        assert reasons <= set(counted)
     assert all(f"Authorization: Bearer {KEY}" in head for head in localai.heads)
     assert not any(secret in head for head in localai.heads for secret in (NETRC, PROXY, PASSWORD, TOKEN))
     assert not any("cookie" in head.lower() for head in localai.heads)
