@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 
 from exporter import __version__
 from exporter.clock import Clock, steady_epoch
-from exporter.families import Definition, Row, Template, Written, escaped
+from exporter.families import Definition, Row, Small, Template, Written, escaped
 from exporter.model import DURATION_BUCKETS, Node, Outcome, PollTotals, ShownNode, View
 from exporter.store import Store
 
@@ -169,18 +169,19 @@ class P2PCollector(Collector):
         outcome, now = self._store.latest(), self._clock.monotonic()
         view = outcome.view if outcome else None
         fresh = view is not None and now - view.received_at <= self._stale_after
-        epoch = steady_epoch(outcome.epoch, self._clock) if outcome else 0.0
         prepared = self._prepared
+        # On from what the newest scrape saw: a wall clock that was set is set once, not at every scrape.
+        known = prepared if prepared and prepared.outcome is outcome else outcome
+        epoch = steady_epoch(known.epoch, self._clock) if known else 0.0
         if prepared is None or not prepared.holds(outcome, epoch, fresh=fresh):
-            self._prepared = prepared = None  # what it holds may be megabytes: they are free for what comes now
-            # Of two scrapes at once both may come here, and make the same.
+            self._prepared = prepared = None  # before the next one is made: it may hold an outcome of megabytes
             prepared = self._prepared = self._prepare(outcome, epoch, fresh=fresh)
         yield from prepared.families
         if view is not None and prepared.ages is not None:
             yield NODE_AGE.large(partial(prepared.ages.at, view.snapshot.clock.at(now)), lasts=False)
 
     def _prepare(self, outcome: Outcome | None, epoch: float, *, fresh: bool) -> "_Prepared":
-        families = [Written(family) for family in self._small(outcome, epoch, fresh=fresh)]
+        families: list[Written] = [Small(family) for family in self._small(outcome, epoch, fresh=fresh)]
         view = outcome.view if outcome else None
         if view is None or not fresh or not view.shown:
             return _Prepared(outcome, epoch, fresh, tuple(families))
@@ -251,25 +252,26 @@ class _Nodes:
         yield HOST_NODES_ONLINE.large(self._hosts)
 
     def ages(self) -> _Ages | None:
-        seen, moments = self._seen()
-        return _Ages(NODE_AGE.template(_labels(seen), _MILLISECONDS), tuple(moments)) if seen else None
+        seen = self._seen()
+        if not seen:
+            return None
+        rows, moments = zip(*seen, strict=True)
+        return _Ages(NODE_AGE.template(_labels(rows), _MILLISECONDS), moments)
 
-    def _seen(self) -> tuple[list[Node], list[float]]:
-        seen = [item.node for item in self._shown if item.node.last_seen is not None]
-        return seen, [node.last_seen for node in seen if node.last_seen is not None]
+    def _seen(self) -> list[tuple[Row, float]]:
+        nodes = (item.node for item in self._shown)
+        return [(_row(node), node.last_seen) for node in nodes if node.last_seen is not None]
 
     def _online(self) -> bytes:
-        nodes = [item.node for item in self._shown]
-        return NODE_ONLINE.template(_labels(nodes), _COUNT).filled(node.online for node in nodes)
+        return _write(NODE_ONLINE, _COUNT, [(_row(item.node), item.node.online) for item in self._shown])
 
     def _last_seen(self) -> bytes:
-        seen, moments = self._seen()
-        return NODE_LAST_SEEN.template(_labels(seen), _EXACT).filled(moments)
+        return _write(NODE_LAST_SEEN, _EXACT, self._seen())
 
     def _heartbeats(self) -> bytes:
-        moved = [item for item in self._shown if item.moved_at is not None]
-        moments = [self._epoch + item.moved_at for item in moved if item.moved_at is not None]
-        return NODE_HEARTBEAT.template(_labels(item.node for item in moved), _MILLISECONDS).filled(moments)
+        moved = ((item.node, item.moved_at) for item in self._shown)
+        since = [(_row(node), self._epoch + moved_at) for node, moved_at in moved if moved_at is not None]
+        return _write(NODE_HEARTBEAT, _MILLISECONDS, since)
 
     def _infos(self) -> bytes:
         nodes = [item.node for item in self._shown]
@@ -290,14 +292,18 @@ class _Nodes:
         return HOST_NODES_ONLINE.template(labels, _COUNT).filled(online.values())
 
 
+def _write(definition: Definition, value: str, samples: list[tuple[Row, float]]) -> bytes:
+    rows, values = zip(*samples, strict=True)
+    return definition.template(_labels(rows), value).filled(values)
+
+
 def _row(node: Node) -> Row:
     return node.kind.role, node.kind.backend, node.host, node.id
 
 
-def _labels(nodes: Iterable[Node]) -> list[str]:
+def _labels(rows: Iterable[Row]) -> list[str]:
     return [
-        f'{{backend="{backend}",host="{host}",id="{id_}",role="{role}"}}'
-        for role, backend, host, id_ in escaped(map(_row, nodes))
+        f'{{backend="{backend}",host="{host}",id="{id_}",role="{role}"}}' for role, backend, host, id_ in escaped(rows)
     ]
 
 
