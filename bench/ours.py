@@ -4,6 +4,7 @@ A `Pipeline` polls in the calling thread, and makes the page of a scrape in it.
 """
 
 import itertools
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -15,12 +16,13 @@ from exporter.clock import Clock
 from exporter.collector import DEFINITIONS
 from exporter.decode import federation, lists_snapshot, stats, workers
 from exporter.errors import PollError, Reason
-from exporter.exposition import render
+from exporter.http1 import Request
 from exporter.localai import LocalAI
 from exporter.model import ClockReading, Snapshot
 from exporter.poller import Asker, Poller
 from exporter.settings import Target
 from exporter.store import Store
+from exporter.web import Metrics
 
 _MOST_BYTES = 64 * 2**20  # of an answer: 100,000 workers of v4, which lists them twice, are more than the default
 _TEXT = "text/plain;version=0.0.4"
@@ -115,10 +117,11 @@ class Pipeline:
             retention=settings.node_retention,
             limit=settings.node_limit,
         )
-        self._registry = make_registry(settings, self._store, clock, process=False) if exposed else None
+        registry = make_registry(settings, self._store, clock, process=False)
+        self._metrics = Metrics(registry) if exposed else None
 
     def poll(self) -> None:
-        """Poll once.
+        """Poll once, and do what the loop does after each poll.
 
         Raises:
             RuntimeError: the poll failed.
@@ -126,6 +129,8 @@ class Pipeline:
         outcome = self._poller.poll()
         if outcome.failure is not None:
             raise RuntimeError(outcome.failure.detail)
+        if self._metrics is not None:
+            self._metrics.prepare()
 
     def page(self, *, compressed: bool = False) -> Sequence[bytes]:
         """Make the page of a scrape in the text format, and return its pieces.
@@ -133,9 +138,10 @@ class Pipeline:
         Raises:
             ValueError: this pipeline's pages are made by another encoder.
         """
-        if self._registry is None:
+        if self._metrics is None:
             raise ValueError("this pipeline is not exposed")
-        return (render(self._registry, _TEXT, "gzip" if compressed else "").body,)
+        wanted = {"accept": _TEXT, "accept-encoding": "gzip" if compressed else "identity"}
+        return self._metrics(Request("GET", "/metrics", wanted, arrived_at=time.monotonic())).body
 
     def families(self) -> Iterator[Family]:
         """Yield what the outcome says of every node, for a collector of the library's.
@@ -155,8 +161,10 @@ class Pipeline:
             online[row[:3]] += item.node.online
         yield _family("node_online", _NODE, ((row, item.node.online) for row, item in rows))
         yield _family("node_last_seen_timestamp_seconds", _NODE, seen)
-        yield _family("node_last_seen_age_seconds", _NODE, ((row, now - last_seen) for row, last_seen in seen))
-        moved = ((row, outcome.epoch + item.moved_at) for row, item in rows if item.moved_at is not None)
+        yield _family(
+            "node_last_seen_age_seconds", _NODE, ((row, round(now - last_seen, 3)) for row, last_seen in seen)
+        )
+        moved = ((row, round(outcome.epoch + item.moved_at, 3)) for row, item in rows if item.moved_at is not None)
         yield _family("node_heartbeat_timestamp_seconds", _NODE, moved)
         described = (((*row, item.node.name, item.node.service_id, item.node.tunnel_address), 1) for row, item in rows)
         yield _family("node_info", (*_NODE, "name", "service_id", "tunnel_address"), described)
