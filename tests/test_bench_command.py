@@ -18,9 +18,12 @@ PATIENCE_SECONDS = 300.0
 
 
 @contextmanager
-def benchmarks(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+def benchmarks(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, str(BENCH), "--shrink", "100", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    environment = {**os.environ, "TMPDIR": str(folder)}  # where what is killed leaves its files
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         try:
             yield process
         finally:
@@ -46,8 +49,8 @@ def watched(pids: set[int]) -> Iterator[list[int]]:
         yield descriptors
 
 
-def test_every_figure_is_in_the_table() -> None:
-    with benchmarks("--rounds", "1") as process:
+def test_every_figure_is_in_the_table(tmp_path: Path) -> None:
+    with benchmarks(tmp_path, "--rounds", "1") as process:
         out, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, err
     head, rule, *rows = out.splitlines()
@@ -74,8 +77,8 @@ def test_every_figure_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
-def test_its_peers_end_with_it(number: signal.Signals) -> None:
-    with benchmarks("--rounds", "100000", "--only", "scrapes") as process:
+def test_its_peers_end_with_it(number: signal.Signals, tmp_path: Path) -> None:
+    with benchmarks(tmp_path, "--rounds", "100000", "--only", "scrapes") as process:
         assert process.stderr
         assert process.stderr.readline() == "up: the peers with 2 nodes\n"
         peers = children(process.pid)
@@ -84,5 +87,6 @@ def test_its_peers_end_with_it(number: signal.Signals) -> None:
             process.send_signal(number)
             process.communicate(timeout=PATIENCE_SECONDS)
             assert process.returncode == (-number if number == signal.SIGKILL else 130)
+            assert number == signal.SIGKILL or not list(tmp_path.iterdir())
             for descriptor in descriptors:
                 assert select.select([descriptor], [], [], PATIENCE_SECONDS)[0]
