@@ -12,9 +12,10 @@ Every metric's name, type, labels and help text stand here and nowhere else. One
 
 import platform
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate
+from operator import attrgetter
 
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -22,12 +23,14 @@ from prometheus_client.registry import Collector
 
 from exporter import __version__
 from exporter.clock import Clock, steady_epoch
-from exporter.families import Definition, Row, Small, Template, Written, escaped
-from exporter.model import DURATION_BUCKETS, Node, Outcome, PollTotals, ShownNode, View
+from exporter.families import Definition, Small, Template, Written, escaped, needs_escape
+from exporter.model import DURATION_BUCKETS, Kind, Node, Outcome, PollTotals, ShownNode, View
 from exporter.store import Store
 
 _KIND = ("role", "backend")
 _NODE = ("role", "backend", "host", "id")
+
+_TEXTS_OF_A_NODE = tuple(map(attrgetter, ("id", "host", "name", "service_id", "tunnel_address")))
 
 # How values are written where there is one for each node.
 _COUNT = "%.1f"
@@ -239,7 +242,7 @@ class _Nodes:
     """Writes the families that have a sample for each node; one when it is asked for, as each may have megabytes."""
 
     def __init__(self, shown: tuple[ShownNode, ...], epoch: float) -> None:
-        self._shown = shown
+        self._shown = _written(shown)
         self._epoch = epoch
 
     def families(self) -> Iterator[Written]:
@@ -252,59 +255,66 @@ class _Nodes:
         yield HOST_NODES_ONLINE.large(self._hosts)
 
     def ages(self) -> _Ages | None:
-        seen = self._seen()
-        if not seen:
-            return None
-        rows, moments = zip(*seen, strict=True)
-        return _Ages(NODE_AGE.template(_labels(rows), _MILLISECONDS), moments)
+        seen, moments = self._seen()
+        return _Ages(NODE_AGE.template(_labels(seen), _MILLISECONDS), tuple(moments)) if seen else None
 
-    def _seen(self) -> list[tuple[Row, float]]:
-        nodes = (item.node for item in self._shown)
-        return [(_row(node), node.last_seen) for node in nodes if node.last_seen is not None]
+    def _seen(self) -> tuple[list[Node], list[float]]:
+        seen = [item.node for item in self._shown if item.node.last_seen is not None]
+        return seen, [node.last_seen for node in seen if node.last_seen is not None]
 
     def _online(self) -> bytes:
-        return _write(NODE_ONLINE, _COUNT, [(_row(item.node), item.node.online) for item in self._shown])
+        nodes = [item.node for item in self._shown]
+        return NODE_ONLINE.template(_labels(nodes), _COUNT).filled([node.online for node in nodes])
 
     def _last_seen(self) -> bytes:
-        return _write(NODE_LAST_SEEN, _EXACT, self._seen())
+        seen, moments = self._seen()
+        return NODE_LAST_SEEN.template(_labels(seen), _EXACT).filled(moments)
 
     def _heartbeats(self) -> bytes:
-        moved = ((item.node, item.moved_at) for item in self._shown)
-        since = [(_row(node), self._epoch + moved_at) for node, moved_at in moved if moved_at is not None]
-        return _write(NODE_HEARTBEAT, _MILLISECONDS, since)
+        moved = [item.node for item in self._shown if item.moved_at is not None]
+        moments = [self._epoch + item.moved_at for item in self._shown if item.moved_at is not None]
+        return NODE_HEARTBEAT.template(_labels(moved), _MILLISECONDS).filled(moments)
 
     def _infos(self) -> bytes:
-        nodes = [item.node for item in self._shown]
-        rows = [(*_row(node), node.name, node.service_id, node.tunnel_address) for node in nodes]
         labels = [
-            f'{{backend="{backend}",host="{host}",id="{id_}",name="{name}",role="{role}",service_id="{service}",'
-            f'tunnel_address="{tunnel}"}}'
-            for role, backend, host, id_, name, service, tunnel in escaped(rows)
+            f'{{backend="{node.kind.backend}",host="{node.host}",id="{node.id}",name="{node.name}",role="{node.kind.role}",'
+            f'service_id="{node.service_id}",tunnel_address="{node.tunnel_address}"}}'
+            for node in (item.node for item in self._shown)
         ]
         return NODE_INFO.template(labels, "1.0").filled()
 
     def _hosts(self) -> bytes:
-        online: dict[Row, int] = {}
+        online: dict[tuple[Kind, str], int] = {}
         for item in self._shown:
-            key = item.node.kind.role, item.node.kind.backend, item.node.host
+            key = item.node.kind, item.node.host
             online[key] = online.get(key, 0) + item.node.online
-        labels = [f'{{backend="{backend}",host="{host}",role="{role}"}}' for role, backend, host in escaped(online)]
+        labels = [f'{{backend="{kind.backend}",host="{host}",role="{kind.role}"}}' for kind, host in online]
         return HOST_NODES_ONLINE.template(labels, _COUNT).filled(online.values())
 
 
-def _write(definition: Definition, value: str, samples: list[tuple[Row, float]]) -> bytes:
-    rows, values = zip(*samples, strict=True)
-    return definition.template(_labels(rows), value).filled(values)
-
-
-def _row(node: Node) -> Row:
-    return node.kind.role, node.kind.backend, node.host, node.id
-
-
-def _labels(rows: Iterable[Row]) -> list[str]:
+def _labels(nodes: Iterable[Node]) -> list[str]:
     return [
-        f'{{backend="{backend}",host="{host}",id="{id_}",role="{role}"}}' for role, backend, host, id_ in escaped(rows)
+        f'{{backend="{node.kind.backend}",host="{node.host}",id="{node.id}",role="{node.kind.role}"}}' for node in nodes
     ]
+
+
+def _written(shown: tuple[ShownNode, ...]) -> tuple[ShownNode, ...]:
+    """Return the same with texts that can stand in a template: nearly always they can, and it is looked at once."""
+    nodes = [item.node for item in shown]
+    if any(needs_escape("".join(map(text_of, nodes))) for text_of in _TEXTS_OF_A_NODE):
+        return tuple(replace(item, node=_escaped(item.node)) for item in shown)
+    return shown
+
+
+def _escaped(node: Node) -> Node:
+    return replace(
+        node,
+        id=escaped(node.id),
+        host=escaped(node.host),
+        name=escaped(node.name),
+        service_id=escaped(node.service_id),
+        tunnel_address=escaped(node.tunnel_address),
+    )
 
 
 def _totals(outcome: Outcome) -> Iterator[Metric]:

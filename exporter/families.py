@@ -5,7 +5,6 @@ are escaped when their `Template` is made, and their values are formatted by one
 the library's encoder, and its text is kept with it. To a registry and its filters all are families.
 """
 
-import itertools
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,9 +23,6 @@ END = b"# EOF\n"
 
 # The backslash goes first: those that the others bring are not to be doubled.
 _ESCAPES = (("\\", r"\\"), ("\n", r"\n"), ('"', r"\""), ("%", "%%"))
-
-Row = tuple[str, ...]
-"""The values of a sample's labels."""
 
 
 class Form(Enum):
@@ -180,16 +176,13 @@ class Definition:
         return Template(self.family(()), labels, value)
 
 
-def escaped(rows: Iterable[Row]) -> list[Row]:
-    """Return label values as they stand between quotes in a template, where a % is doubled besides."""
-    found = [*rows]
-    text = "".join(itertools.chain.from_iterable(found))
-    if not any(mark in text for mark, _ in _ESCAPES):
-        return found  # as nearly always: to look at each would take longer than all the rest
-    return [tuple(map(_escape, row)) for row in found]
+def needs_escape(text: str) -> bool:
+    """Tell whether a text, or one of many that were put together, is not `escaped`."""
+    return any(mark in text for mark, _ in _ESCAPES)
 
 
-def _escape(value: str) -> str:
+def escaped(text: str) -> str:
+    """Return a label's value as it stands between quotes in a template, where a % is doubled besides."""
     for mark, instead in _ESCAPES:
-        value = value.replace(mark, instead)
-    return value
+        text = text.replace(mark, instead)
+    return text

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from support.values import SERVER_NOW
 from support.world import World
 
-from exporter.families import Definition, Form, Small, escaped
+from exporter.families import Definition, Form, Small, escaped, needs_escape
 from exporter.labels import label
 from exporter.model import FEDERATED, LLAMA_CPP, MLX, Node
 
@@ -115,9 +115,8 @@ def test_samples_are_there_for_who_reads_no_text() -> None:
 
 
 def test_values_are_escaped() -> None:
-    plain = [("1", "a"), ("2", "b")]
-    assert escaped(plain) == plain
-    assert escaped([*plain, ("3", '"\\\n%')]) == [*plain, ("3", r"\"\\\n%%")]
+    assert escaped('"\\\n%') == r"\"\\\n%%"
+    assert [needs_escape(text) for text in ("a", 'a"', "\\", "\n", "50%", "\u00fc\r{}")] == [False, *[True] * 4, False]
 
 
 def test_a_family_keeps_a_text_for_each_form() -> None:
