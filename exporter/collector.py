@@ -13,8 +13,10 @@ worker looks so::
 
 import platform
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from itertools import accumulate
+from operator import attrgetter
 
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -22,12 +24,25 @@ from prometheus_client.registry import Collector
 
 from exporter import __version__
 from exporter.clock import Clock, steady_epoch
-from exporter.families import COUNT, EXACT, MILLISECONDS, Ages, Definition, Prepared, Row, Written, escaped
-from exporter.model import DURATION_BUCKETS, Node, Outcome, PollTotals, ShownNode, View
+from exporter.families import (
+    COUNT,
+    EXACT,
+    MILLISECONDS,
+    Ages,
+    Definition,
+    Prepared,
+    Small,
+    Written,
+    escaped,
+    needs_escape,
+)
+from exporter.model import DURATION_BUCKETS, Kind, Node, Outcome, PollTotals, ShownNode, View
 from exporter.store import Store
 
 _KIND = ("role", "backend")
 _NODE = ("role", "backend", "host", "id")
+
+_TEXTS_OF_A_NODE = tuple(map(attrgetter, ("id", "host", "name", "service_id", "tunnel_address")))
 
 UP = Definition("localai_p2p_up", "1 when the newest poll of LocalAI was answered and understood, else 0.")
 ENABLED = Definition(
@@ -163,18 +178,19 @@ class P2PCollector(Collector):
         outcome, now = self._store.latest(), self._clock.monotonic()
         view = outcome.view if outcome else None
         fresh = view is not None and now - view.received_at <= self._stale_after
-        epoch = steady_epoch(outcome.epoch, self._clock) if outcome else 0.0
         prepared = self._prepared
+        # On from what the newest scrape saw: a wall clock that was set is set once, not at every scrape.
+        known = prepared if prepared and prepared.outcome is outcome else outcome
+        epoch = steady_epoch(known.epoch, self._clock) if known else 0.0
         if prepared is None or not prepared.holds(outcome, epoch, fresh=fresh):
-            self._prepared = prepared = None  # what it holds may be megabytes: they are free for what comes now
-            # Of two scrapes at once both may come here, and make the same.
+            self._prepared = prepared = None  # before the next one is made: it may hold an outcome of megabytes
             prepared = self._prepared = self._prepare(outcome, epoch, fresh=fresh)
         yield from prepared.families
         if view is not None and prepared.ages is not None:
             yield NODE_AGE.large(partial(prepared.ages.at, view.snapshot.clock.at(now)), lasts=False)
 
     def _prepare(self, outcome: Outcome | None, epoch: float, *, fresh: bool) -> Prepared:
-        families = [Written(family) for family in self._small(outcome, epoch, fresh=fresh)]
+        families: list[Written] = [Small(family) for family in self._small(outcome, epoch, fresh=fresh)]
         view = outcome.view if outcome else None
         if view is None or not fresh or not view.shown:
             return Prepared(outcome, epoch, fresh, tuple(families))
@@ -207,7 +223,7 @@ class _Nodes:
     """Writes the families that have a sample for each node; one when it is asked for, as each may have megabytes."""
 
     def __init__(self, shown: tuple[ShownNode, ...], epoch: float) -> None:
-        self._shown = shown
+        self._shown = _written(shown)
         self._epoch = epoch
 
     def families(self) -> Iterator[Written]:
@@ -229,45 +245,57 @@ class _Nodes:
 
     def _online(self) -> bytes:
         nodes = [item.node for item in self._shown]
-        return NODE_ONLINE.template(_labels(nodes), COUNT).filled(node.online for node in nodes)
+        return NODE_ONLINE.template(_labels(nodes), COUNT).filled([node.online for node in nodes])
 
     def _last_seen(self) -> bytes:
         seen, moments = self._seen()
         return NODE_LAST_SEEN.template(_labels(seen), EXACT).filled(moments)
 
     def _heartbeats(self) -> bytes:
-        moved = [item for item in self._shown if item.moved_at is not None]
-        moments = [self._epoch + item.moved_at for item in moved if item.moved_at is not None]
-        return NODE_HEARTBEAT.template(_labels(item.node for item in moved), MILLISECONDS).filled(moments)
+        moved = [item.node for item in self._shown if item.moved_at is not None]
+        moments = [self._epoch + item.moved_at for item in self._shown if item.moved_at is not None]
+        return NODE_HEARTBEAT.template(_labels(moved), MILLISECONDS).filled(moments)
 
     def _infos(self) -> bytes:
-        nodes = [item.node for item in self._shown]
-        rows = [(*_row(node), node.name, node.service_id, node.tunnel_address) for node in nodes]
         labels = [
-            f'{{backend="{backend}",host="{host}",id="{id_}",name="{name}",role="{role}",service_id="{service}",'
-            f'tunnel_address="{tunnel}"}}'
-            for role, backend, host, id_, name, service, tunnel in escaped(rows)
+            f'{{backend="{node.kind.backend}",host="{node.host}",id="{node.id}",name="{node.name}",role="{node.kind.role}",'
+            f'service_id="{node.service_id}",tunnel_address="{node.tunnel_address}"}}'
+            for node in (item.node for item in self._shown)
         ]
         return NODE_INFO.template(labels, "1.0").filled()
 
     def _hosts(self) -> bytes:
-        online: dict[Row, int] = {}
+        online: dict[tuple[Kind, str], int] = {}
         for item in self._shown:
-            key = item.node.kind.role, item.node.kind.backend, item.node.host
+            key = item.node.kind, item.node.host
             online[key] = online.get(key, 0) + item.node.online
-        labels = [f'{{backend="{backend}",host="{host}",role="{role}"}}' for role, backend, host in escaped(online)]
+        labels = [f'{{backend="{kind.backend}",host="{host}",role="{kind.role}"}}' for kind, host in online]
         return HOST_NODES_ONLINE.template(labels, COUNT).filled(online.values())
-
-
-def _row(node: Node) -> Row:
-    return node.kind.role, node.kind.backend, node.host, node.id
 
 
 def _labels(nodes: Iterable[Node]) -> list[str]:
     return [
-        f'{{backend="{backend}",host="{host}",id="{id_}",role="{role}"}}'
-        for role, backend, host, id_ in escaped(map(_row, nodes))
+        f'{{backend="{node.kind.backend}",host="{node.host}",id="{node.id}",role="{node.kind.role}"}}' for node in nodes
     ]
+
+
+def _written(shown: tuple[ShownNode, ...]) -> tuple[ShownNode, ...]:
+    """Return the same with texts that can stand in a template: nearly always they can, and it is looked at once."""
+    nodes = [item.node for item in shown]
+    if any(needs_escape("".join(map(text_of, nodes))) for text_of in _TEXTS_OF_A_NODE):
+        return tuple(replace(item, node=_escaped(item.node)) for item in shown)
+    return shown
+
+
+def _escaped(node: Node) -> Node:
+    return replace(
+        node,
+        id=escaped(node.id),
+        host=escaped(node.host),
+        name=escaped(node.name),
+        service_id=escaped(node.service_id),
+        tunnel_address=escaped(node.tunnel_address),
+    )
 
 
 def _totals(outcome: Outcome) -> Iterator[Metric]:

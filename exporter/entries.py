@@ -100,12 +100,13 @@ def _node(entry: Any, kind: Kind, keys: Spelling, now: float) -> Node:
         online = entry[keys.online]
     else:
         raise TypeError
+    shown_name, service_id = label(name), text_of(entry, keys.service)
     return Node(
         kind=kind,
         id=label(node_id),
         host=label(_host_of(node_id, name)),
-        name=label(name),
-        service_id=label(text_of(entry, keys.service)),
+        name=shown_name,
+        service_id=shown_name if service_id == name else label(service_id),  # LocalAI has one for both: so do we
         tunnel_address=label(text_of(entry, keys.tunnel)),
         last_seen=last_seen,
         online=online,

@@ -7,13 +7,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby
 from typing import TypeGuard
 
 from prometheus_client import CollectorRegistry, Metric
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder, generate_latest
+from prometheus_client.exposition import choose_encoder
 
-from exporter.families import END, Encoder, Form, Written, encoded
+from exporter.families import END, Form, Written, encoded
 from exporter.pieces import Pieces, merged
 
 # The fastest level: it makes a page about 15 times smaller, the slowest one 20 times for six times the work.
@@ -22,8 +21,11 @@ _GZIP = 16 + zlib.MAX_WBITS  # how zlib is told to write gzip's header and trail
 
 # The library takes over whatever version= it is asked for, a folded header's line break included.
 _KNOWN = re.compile(
-    r"(text/plain|application/openmetrics-text); version=(?:0\.0\.4|1\.0\.0); charset=utf-8(?:; escaping=([a-z0-9-]+))?"
+    r"(text/plain|application/openmetrics-text); version=(?:0\.0\.4|1\.0\.0); charset=utf-8(?:; escaping=[a-z0-9-]+)?"
 )
+
+# Ways to write names that change even such as need it not, as all here are: nobody is to ask for other names.
+_ESCAPED = re.compile(r"; escaping=(?:dots|values)")
 
 _MEDIA = {
     "application/openmetrics-text": Form.OPENMETRICS,
@@ -32,9 +34,6 @@ _MEDIA = {
     "*/*": Form.TEXT,
 }
 """What may be asked for, and what it is answered with."""
-
-_PLAIN_NAMES = {None, "underscores", "allow-utf-8"}
-"""The ways to escape names that leave those alone that need it not, as ours."""
 
 _WEIGHT = re.compile(r"q\s*=\s*([01](?:\.[0-9]*)?)", re.IGNORECASE)
 
@@ -69,14 +68,13 @@ class Renderer:
 
     def page(self, accept: str = "", accept_encoding: str = "") -> Page:
         """Collect once and write it in the format that `Accept` prefers, with gzip where `Accept-Encoding` has it."""
-        chosen = _choose(accept)
+        form, content_type = _choose(accept)
         families = list(self._registry.collect())
-        lasting = tuple(filter(_lasts, families)) if chosen.is_plain else ()
-        passing = [family for family in families if not _lasts(family)] if chosen.is_plain else families
+        lasting = tuple(filter(_lasts, families))
         is_packed = accepts_gzip(accept_encoding)
-        head = self._head(lasting, chosen.form, _Packed if is_packed else _Plain)
-        pieces = head.followed_by(merged(chosen.texts(passing)))
-        return Page(pieces, chosen.content_type, "gzip" if is_packed else None)
+        head = self._head(lasting, form, _Packed if is_packed else _Plain)
+        pieces = head.followed_by(merged(_texts((one for one in families if not _lasts(one)), form)))
+        return Page(pieces, content_type, "gzip" if is_packed else None)
 
     def forget(self) -> None:
         """Keep nothing: what lasted does so no more, and its memory is wanted for what follows it."""
@@ -121,53 +119,35 @@ def _lasts(family: Metric) -> TypeGuard[Written]:
     return isinstance(family, Written) and family.lasts
 
 
-@dataclass(frozen=True, slots=True)
-class _Format:
-    """A format that can be asked for.
-
-    Attributes:
-        content_type: what an answer's header says of it.
-        form: how families write themselves in it.
-        is_plain: whether they may: else names are escaped, which only `encoder` does.
-        encoder: the library's.
-    """
-
-    content_type: str
-    form: Form
-    is_plain: bool
-    encoder: Encoder
-
-    def texts(self, families: Iterable[Metric]) -> Iterator[bytes]:
-        """Yield what a page that goes on with these families has of them, to its end."""
-        for is_written, group in groupby(families, lambda family: self.is_plain and isinstance(family, Written)):
-            if is_written:
-                yield from (family.text(self.form) for family in group if isinstance(family, Written))
-            else:
-                yield encoded(group, self.encoder)
-        if self.form is Form.OPENMETRICS:
-            yield END
+def _texts(families: Iterable[Metric], form: Form) -> Iterator[bytes]:
+    """Yield what a page that goes on with these families has of them, to its end."""
+    others: list[Metric] = []
+    for family in families:
+        if isinstance(family, Written):
+            yield encoded(others, form)
+            others.clear()
+            yield family.text(form)
+        else:
+            others.append(family)
+    yield encoded(others, form)
+    if form is Form.OPENMETRICS:
+        yield END
 
 
 @lru_cache(maxsize=16)
-def _choose(accept: str) -> _Format:
-    """Return the most preferred format that we have (RFC 9110, 12.5.1)."""
+def _choose(accept: str) -> tuple[Form, str]:
+    """Return the most preferred format that we have, and its `Content-Type` (RFC 9110, 12.5.1)."""
     for media, wanted, _ in sorted(_weighted(accept), key=lambda part: -part[2]):
         if media not in _MEDIA:
             continue
         with suppress(ValueError, IndexError, TypeError):  # a version= that is no version
-            chosen = _format(*choose_encoder(wanted))
-            if chosen is not None and chosen.form is _MEDIA[media]:
-                return chosen
-    return _TEXT
-
-
-def _format(encoder: Encoder, content_type: str) -> _Format | None:
-    known = _KNOWN.fullmatch(content_type)
-    return known and _Format(content_type, _MEDIA[known[1]], known[2] in _PLAIN_NAMES, encoder)
-
-
-# What is answered where nothing is asked for that anybody knows: everybody reads it.
-_TEXT = _Format(CONTENT_TYPE_PLAIN_0_0_4, Form.TEXT, is_plain=True, encoder=generate_latest)
+            _, content_type = choose_encoder(wanted)
+            known = _KNOWN.fullmatch(content_type)
+            if known and _MEDIA[known[1]] is _MEDIA[media]:
+                return _MEDIA[media], _ESCAPED.sub("; escaping=underscores", content_type)
+    # Whoever asks for what nobody knows is answered in the text format, which everybody reads.
+    _, content_type = choose_encoder("")
+    return Form.TEXT, content_type
 
 
 def accepts_gzip(accept_encoding: str) -> bool:

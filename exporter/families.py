@@ -1,16 +1,14 @@
 """Metric families that write themselves, so that a scrape costs what moved since the last one.
 
 The library's encoder sorts and escapes every label of every sample at every scrape. Here the labels of many samples
-are escaped once, when their `Template` is made, and their values are formatted by one call in C; a small family is
-written by the library's encoder, and its text is kept with it. To a registry and its filters all are families.
+are escaped when their `Template` is made, and their values are formatted by one call in C; a small family is written by
+the library's encoder, and its text is kept with it. To a registry and its filters all are families.
 """
 
-import itertools
-from collections.abc import Callable, Iterable, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from functools import cached_property
-from typing import cast
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import generate_latest as encode_text
@@ -20,16 +18,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
-Encoder = Callable[[Collector], bytes]
-"""Writes what a collector gives, as the library's `generate_latest` does."""
-
 END = b"# EOF\n"
 """What a page of OpenMetrics ends with."""
 
+# The backslash goes first: those that the others bring are not to be doubled.
 _ESCAPES = (("\\", r"\\"), ("\n", r"\n"), ('"', r"\""), ("%", "%%"))
-
-Row = tuple[str, ...]
-"""The values of a sample's labels."""
 
 COUNT = "%.1f"
 EXACT = "%r"
@@ -44,7 +37,7 @@ class Form(Enum):
     OPENMETRICS = auto()
 
 
-_ENCODERS: dict[Form, Encoder] = {Form.TEXT: encode_text, Form.OPENMETRICS: cast("Encoder", encode_openmetrics)}
+_ENCODERS: Mapping[Form, Callable[[Collector], bytes]] = {Form.TEXT: encode_text, Form.OPENMETRICS: encode_openmetrics}
 
 
 class _Listed(Collector):
@@ -55,16 +48,16 @@ class _Listed(Collector):
         return self._families
 
 
-def encoded(families: Iterable[Metric], encoder: Encoder) -> bytes:
-    """Return what one of the library's encoders writes of some families, without the end of a page."""
-    return encoder(_Listed(families)).removesuffix(END)
+def encoded(families: Iterable[Metric], form: Form) -> bytes:
+    """Return what the library's encoder writes of some families, without the end of a page."""
+    return _ENCODERS[form](_Listed(families)).removesuffix(END)
 
 
 class Written(Metric):
     """A family that writes itself.
 
     Args:
-        metric: what it says; it does not change any more.
+        metric: its name, help text and type.
 
     Attributes:
         lasts: whether the next scrape may be given this very object again.
@@ -73,37 +66,55 @@ class Written(Metric):
     lasts = True
 
     def __init__(self, metric: Metric) -> None:
-        super().__init__(metric.name, metric.documentation, metric.type)
+        super().__init__(metric.name, metric.documentation, metric.type, metric.unit)
+
+    @abstractmethod
+    def text(self, form: Form) -> bytes:
+        """Return what stands of it on a page."""
+
+
+class Small(Written):
+    """A family of few samples, whose text is kept.
+
+    Args:
+        metric: what it says; it does not change any more.
+    """
+
+    def __init__(self, metric: Metric) -> None:
+        super().__init__(metric)
         self.samples = metric.samples
         self._texts: dict[Form, bytes] = {}
 
     def text(self, form: Form) -> bytes:
         """Return what stands of it on a page."""
         if form not in self._texts:
-            self._texts[form] = encoded([self], _ENCODERS[form])
+            self._texts[form] = encoded([self], form)
         return self._texts[form]
 
 
 class Large(Written):
-    """A gauge of many samples, whose text is made when it is asked for, each time: whoever needs it again keeps it.
+    """A gauge of many samples, whose text is made whenever it is asked for: whoever needs it again keeps it.
 
     Args:
         metric: its name and help text.
-        make: gives its text, the same each time and in every form.
+        make: gives its text, the same each time.
         lasts: as for every family.
     """
 
     def __init__(self, metric: Metric, make: Callable[[], bytes], *, lasts: bool) -> None:
+        self._make = make
         super().__init__(metric)
         self.lasts = lasts
-        self._make = make
-        del self.samples
 
-    @cached_property
-    def samples(self) -> list[Sample]:  # type: ignore[override]
-        """What it says, read off its text, for whoever reads no text."""
+    @property
+    def samples(self) -> list[Sample]:
+        """What it says, read off its text: for whoever filters metrics by their names, or looks a value up."""
         (family,) = text_string_to_metric_families(self._make().decode())
         return family.samples
+
+    @samples.setter
+    def samples(self, _: list[Sample]) -> None:
+        """Take nothing: every family begins with a list of none."""
 
     def text(self, form: Form) -> bytes:  # noqa: ARG002 - a gauge is written alike in all of them
         """Return what stands of it on a page."""
@@ -122,7 +133,7 @@ class Template:
     def __init__(self, metric: Metric, labels: Sequence[str], value: str) -> None:
         # Put together in one step, as it may have megabytes.
         lines = [*labels]
-        lines[0] = encoded([metric], encode_text).decode().replace("%", "%%") + metric.name + lines[0]
+        lines[0] = encoded([metric], Form.TEXT).decode().replace("%", "%%") + metric.name + lines[0]
         lines[-1] += f" {value}\n"
         self._text = f" {value}\n{metric.name}".join(lines).encode()
 
@@ -205,16 +216,13 @@ class Definition:
         return Template(self.family(()), labels, value)
 
 
-def escaped(rows: Iterable[Row]) -> list[Row]:
-    """Return label values as they stand between quotes in a template, where a % is doubled besides."""
-    found = [*rows]
-    text = "".join(itertools.chain.from_iterable(found))
-    if not any(mark in text for mark, _ in _ESCAPES):
-        return found  # as nearly always: to look at each would take longer than all the rest
-    return [tuple(map(_escape, row)) for row in found]
+def needs_escape(text: str) -> bool:
+    """Tell whether a text, or one of many that were put together, is not `escaped`."""
+    return any(mark in text for mark, _ in _ESCAPES)
 
 
-def _escape(value: str) -> str:
+def escaped(text: str) -> str:
+    """Return a label's value as it stands between quotes in a template, where a % is doubled besides."""
     for mark, instead in _ESCAPES:
-        value = value.replace(mark, instead)
-    return value
+        text = text.replace(mark, instead)
+    return text

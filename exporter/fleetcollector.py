@@ -16,13 +16,25 @@ look so::
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from exporter.clock import Clock, steady_epoch
-from exporter.families import COUNT, EXACT, MILLISECONDS, Ages, Definition, Prepared, Written, escaped
+from exporter.families import (
+    COUNT,
+    EXACT,
+    MILLISECONDS,
+    Ages,
+    Definition,
+    Prepared,
+    Small,
+    Written,
+    escaped,
+    needs_escape,
+)
 from exporter.fleet import Capacity, Fleet, FleetNode, FleetOutcome, FleetView, Model, Status
 from exporter.store import Store
 
@@ -182,22 +194,24 @@ class FleetCollector(Collector):
             return
         view = outcome.view
         fresh = view is not None and now - view.received_at <= self._stale_after
-        epoch = steady_epoch(outcome.epoch, self._clock)
         prepared = self._prepared
+        # On from what the newest scrape saw: a wall clock that was set is set once, not at every scrape.
+        epoch = steady_epoch(prepared.epoch if prepared and prepared.outcome is outcome else outcome.epoch, self._clock)
         if prepared is None or not prepared.holds(outcome, epoch, fresh=fresh):
-            self._prepared = prepared = None  # what it holds may be megabytes: they are free for what comes now
+            self._prepared = prepared = None  # before the next one is made: it may hold an outcome of megabytes
             prepared = self._prepared = self._prepare(outcome, epoch, fresh=fresh)
         yield from prepared.families
         if view is not None and view.fleet is not None and prepared.ages is not None:
             yield NODE_AGE.large(partial(prepared.ages.at, view.fleet.clock.at(now)), lasts=False)
 
     def _prepare(self, outcome: FleetOutcome, epoch: float, *, fresh: bool) -> Prepared:
-        families = [Written(family) for family in _small(outcome, epoch, fresh=fresh)]
+        families: list[Written] = [Small(family) for family in _small(outcome, epoch, fresh=fresh)]
         view = outcome.view
         if view is None or not fresh or not view.nodes:
             return Prepared(outcome, epoch, fresh, tuple(families))
-        families += _large(view.nodes)
-        seen, moments = _heard(view.nodes)
+        nodes = tuple(map(_written, view.nodes))
+        families += _large(nodes)
+        seen, moments = _heard(nodes)
         ages = Ages(NODE_AGE.template(_labels(seen), MILLISECONDS), tuple(moments)) if seen and self._ages else None
         return Prepared(outcome, epoch, fresh, tuple(families), ages)
 
@@ -287,19 +301,15 @@ def _figures(
 
 
 def _statuses(nodes: tuple[FleetNode, ...]) -> bytes:
-    labels = [
-        f'{{name="{name}",status="{status}"}}'
-        for (name,) in escaped((node.name,) for node in nodes)
-        for status in Status
-    ]
+    labels = [f'{{name="{node.name}",status="{status}"}}' for node in nodes for status in Status]
     return NODE_STATUS.template(labels, COUNT).filled(node.status == status for node in nodes for status in Status)
 
 
 def _infos(nodes: tuple[FleetNode, ...]) -> bytes:
-    rows = [(node.address, node.gpu_vendor, node.id, node.name, node.node_type) for node in nodes]
     labels = [
-        f'{{address="{address}",gpu_vendor="{vendor}",id="{id_}",name="{name}",node_type="{kind}"}}'
-        for address, vendor, id_, name, kind in escaped(rows)
+        f'{{address="{node.address}",gpu_vendor="{node.gpu_vendor}",id="{node.id}",name="{node.name}",'
+        f'node_type="{node.node_type}"}}'
+        for node in nodes
     ]
     return NODE_INFO.template(labels, "1.0").filled()
 
@@ -310,4 +320,18 @@ def _heard(nodes: tuple[FleetNode, ...]) -> tuple[list[FleetNode], list[float]]:
 
 
 def _labels(nodes: Iterable[FleetNode]) -> list[str]:
-    return [f'{{name="{name}"}}' for (name,) in escaped((node.name,) for node in nodes)]
+    return [f'{{name="{node.name}"}}' for node in nodes]
+
+
+def _written(node: FleetNode) -> FleetNode:
+    """Return the same with texts that can stand in a template."""
+    if not needs_escape(f"{node.address}{node.gpu_vendor}{node.id}{node.name}{node.node_type}"):
+        return node
+    return replace(
+        node,
+        address=escaped(node.address),
+        gpu_vendor=escaped(node.gpu_vendor),
+        id=escaped(node.id),
+        name=escaped(node.name),
+        node_type=escaped(node.node_type),
+    )

@@ -26,8 +26,7 @@ def label(text: str) -> str:
     """Return `text` where it can be a label as it is; else its beginning, `~`, and 16 hex digits of its SHA-256."""
     if len(text) < LABEL_CHARACTERS and text.isascii() and "\0" not in text:
         return text  # as LocalAI's names are
-    usable = _UNUSABLE.sub(_REPLACEMENT, text)
-    if usable == text and len(text) <= LABEL_CHARACTERS and not _looks_cut(text):
+    if len(text) <= LABEL_CHARACTERS and not _UNUSABLE.search(text) and not _looks_cut(text):
         return text
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_HEX_DIGITS]
-    return f"{usable[:_KEPT]}~{digest}"
+    return f"{_UNUSABLE.sub(_REPLACEMENT, text[:_KEPT])}~{digest}"

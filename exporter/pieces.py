@@ -10,14 +10,14 @@ MERGE_BYTES = 65_536
 
 
 def merged(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the same bytes in fewer pieces: small neighbours become one, of `MERGE_BYTES` at most."""
+    """Yield the same bytes in fewer pieces: small neighbours become one, of `MERGE_BYTES` at most; none is empty."""
     small: list[bytes] = []
     length = 0
-    for piece in pieces:
-        if length + len(piece) > MERGE_BYTES and small:
+    for piece in filter(None, pieces):
+        if small and length + len(piece) > MERGE_BYTES:
             yield b"".join(small)
             small, length = [], 0
         small.append(piece)
         length += len(piece)
-    if length:
+    if small:
         yield b"".join(small)

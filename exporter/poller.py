@@ -57,7 +57,7 @@ class Poller:
         follower: who asks after the rest, in what is left of the time.
 
     Attributes:
-        beat: the clock's `awake` time at the end of the newest poll, and at the making.
+        beat: the clock's `awake` time when the newest poll and what is done after it had ended, and at the making.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Poller:
         self._said: tuple[object, ...] = ()
         self._unknown_lists: set[str] = set()
 
-    def run(self, stop: threading.Event, after_each: Callable[[], None] = lambda: None) -> None:
+    def run(self, stop: threading.Event, after_each: Callable[[], None]) -> None:
         """Poll until `stop` is set.
 
         Args:
@@ -98,7 +98,9 @@ class Poller:
         due = self._clock.monotonic()
         while not stop.is_set():
             self.poll()
-            after_each()
+            if not stop.is_set():
+                after_each()
+                self.beat = self._clock.awake()
             due += self._interval
             behind = self._clock.monotonic() - due
             if behind > 0:

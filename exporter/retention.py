@@ -44,7 +44,6 @@ def view(
         return min(seen_ago, moved_ago) <= retention
 
     def rank(shown: ShownNode) -> tuple[bool, float]:
-        on_time()
         return not shown.node.online, -(shown.node.last_seen or 0.0)
 
     hidden: Counter[tuple[Kind, Hidden]] = Counter({(kind, why): 0 for kind in snapshot.counts for why in Hidden})

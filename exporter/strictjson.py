@@ -93,14 +93,14 @@ def _marks(body: bytes, on_time: OnTime) -> Iterator[bytes]:
         inside ^= len(parts) % 2 == 0
 
 
-def _check_size(body: bytes, where: str, budget: Budget) -> None:
-    """Refuse an answer that has too much of something.
+def _check_size(body: bytes, where: str, budget: Budget) -> int:
+    """Refuse an answer that has too much of something; return the most marks that it has between two braces.
 
     Raises:
         PollError: `TOO_LARGE`, more objects or values than the nodes that are allowed account for; `SHAPE`, more
             members of one object or list than any LocalAI says; `NOT_JSON`, a nesting that is too deep to follow.
     """
-    objects = values = levels = marks_since_brace = 0
+    objects = values = levels = marks_since_brace = most = 0
     for marks in _marks(body, budget.on_time):
         opened = marks.count(b"{") + marks.count(b"[")
         levels += opened - marks.count(b"}") - marks.count(b"]")
@@ -110,12 +110,14 @@ def _check_size(body: bytes, where: str, budget: Budget) -> None:
         values += opened + marks.count(b",")
         first, *further = map(len, marks.replace(b"}", b"{").split(b"{"))
         marks_since_brace += first
-        if max(marks_since_brace, *further, 0) > MOST_MARKS:
+        most = max(most, marks_since_brace, *further)
+        if most > MOST_MARKS:
             raise PollError(Reason.SHAPE, f"{where} answered an object or a list with more members than LocalAI's have")
         if further:
             marks_since_brace = further[-1]
     # Each node may stand there twice.
     budget.check_nodes(max((objects - _OTHER_OBJECTS) // 2, values // VALUES_PER_NODE), where)
+    return most
 
 
 def parse_object(body: bytes, where: str, budget: Budget) -> dict[str, Any]:
@@ -154,13 +156,14 @@ def parse_list(body: bytes, where: str, budget: Budget) -> list[Any]:
 
 
 def _parsed(body: bytes, where: str, budget: Budget) -> Any:
-    _check_size(body, where, budget)
-
+    most_marks = _check_size(body, where, budget)
+    # As often as it takes for `MOST_MARKS` to go by.
+    look_every = max(1, min(LOOK_EVERY, MOST_MARKS // max(1, most_marks)))
     known: dict[str, dict[str, Any]] = {}
     number = itertools.count()
 
     def timely(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if not next(number) % LOOK_EVERY:
+        if not next(number) % look_every:
             budget.on_time()
         value = dict(pairs)
         if len(value) != len(pairs):
@@ -170,7 +173,7 @@ def _parsed(body: bytes, where: str, budget: Budget) -> Any:
             return value
         # LocalAI lists its workers twice in one answer: one object serves for both, and its strings are kept once.
         twin = known.setdefault(first, value)
-        return twin if twin is not value and twin == value and _is_flat(twin) and _is_flat(value) else value
+        return twin if twin is not value and _is_flat(value) and _is_flat(twin) and twin == value else value
 
     try:
         return json.loads(body.decode("utf-8"), object_pairs_hook=timely, parse_float=_finite, parse_constant=_refuse)

@@ -4,6 +4,7 @@ import html
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from prometheus_client import CollectorRegistry
@@ -16,6 +17,9 @@ from exporter.settings import HEALTH_PATHS, HEALTHY_PATH, READY_PATH
 
 _KEPT = 2
 """How many pages are kept for whoever else asked for the same: what one Prometheus wants, and one other client."""
+
+_LATELY_SECONDS = 300.0
+"""For so long a page is made anew after each poll: Prometheus asks every minute or more often, a person once."""
 
 
 def routes(
@@ -34,44 +38,62 @@ def routes(
     return {"/": lambda _: landing, telemetry_path: metrics, **health_routes(healthy, ready)}
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A page, and what it was made of and for; times are monotonic seconds.
+
+    Attributes:
+        begun_at: when its making began.
+        asked_at: when somebody last asked for such a page.
+        response: it.
+    """
+
+    begun_at: float
+    asked_at: float
+    response: Response
+
+
 class Metrics:
     """Makes one page for all who asked before its making began: it is as fresh as one of their own, and costs once.
 
     Args:
         registry: what the pages show.
+        monotonic: the clock that requests arrive by.
     """
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._renderer = Renderer(registry)
+        self._monotonic = monotonic
         self._making = threading.Lock()
-        self._made: dict[tuple[str, str], tuple[float, Response]] = {}
+        self._made: dict[tuple[str, str], _Made] = {}
 
     def __call__(self, request: Request) -> Response:
         """Answer a request."""
         wanted = request.headers.get("accept", ""), request.headers.get("accept-encoding", "")
         with self._making:
-            begun_at, response = self._made.pop(wanted, (0.0, None))
-            if response is None or begun_at < request.arrived_at:
-                begun_at, response = self._make(*wanted)
-            self._made[wanted] = begun_at, response
+            made = self._made.pop(wanted, None)
+            if made is None or made.begun_at < request.arrived_at:
+                made = self._make(wanted)
+            self._made[wanted] = replace(made, asked_at=self._monotonic())
             if len(self._made) > _KEPT:
                 del self._made[next(iter(self._made))]
-        return response
+        return made.response
 
     def prepare(self) -> None:
-        """Make the pages anew that were asked for lately, so that a scrape after a poll finds all of it done."""
+        """Make the pages anew that were asked for lately, so that the next scrapes find the most of them done."""
         with self._making:
-            lately = tuple(self._made)
+            since = self._monotonic() - _LATELY_SECONDS
+            lately = {wanted: made.asked_at for wanted, made in self._made.items() if made.asked_at >= since}
             self._made.clear()
             self._renderer.forget()
-            for wanted in lately:
-                self._made[wanted] = self._make(*wanted)
+            for wanted, asked_at in lately.items():
+                self._made[wanted] = replace(self._make(wanted), asked_at=asked_at)
 
-    def _make(self, accept: str, accept_encoding: str) -> tuple[float, Response]:
-        begun_at = time.monotonic()
-        page = self._renderer.page(accept, accept_encoding)
+    def _make(self, wanted: tuple[str, str]) -> _Made:
+        begun_at = self._monotonic()
+        page = self._renderer.page(*wanted)
         encoding = {"Content-Encoding": page.content_encoding} if page.content_encoding else {}
-        return begun_at, Response(page.pieces, page.content_type, headers=encoding)
+        return _Made(begun_at, begun_at, Response(page.pieces, page.content_type, headers=encoding))
 
 
 def health_routes(healthy: Callable[[], bool], ready: Callable[[], bool]) -> Mapping[str, Route]:

@@ -1,80 +1,17 @@
-import re
 from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
-from support.clocks import FakeClock
 from support.judges import promtool_says
-from support.values import SERVER_NOW, node, snapshot
+from support.values import SERVER_NOW, node
+from support.world import World
 
 from exporter import collector
-from exporter.collector import DEFINITIONS, P2PCollector
-from exporter.errors import PollError, Reason
-from exporter.exposition import Renderer
+from exporter.collector import DEFINITIONS
 from exporter.labels import label
-from exporter.model import FEDERATED, LLAMA_CPP, MLX, Node, ServerInfo, Snapshot
-from exporter.poller import Poller
-from exporter.store import Store
-
-
-class World:
-    """A poller and a collector on one fake clock."""
-
-    def __init__(self, *, ages: bool = True, limit: int = 5_000) -> None:
-        self.time = FakeClock(wall=SERVER_NOW - 100)
-        self.store = Store()
-        self.answer: Snapshot | PollError = snapshot()
-        self.poller = Poller(
-            self, self.store, self.time.clock, interval=15.0, timeout=10.0, retention=86_400.0, limit=limit
-        )
-        self.registry = CollectorRegistry()
-        self.collector = P2PCollector(
-            self.store,
-            self.time.clock,
-            stale_after=60.0,
-            expected={"worker": 3, "federated": 0},
-            expected_hosts=("gpu-01", "gpu-02"),
-            tls_insecure=False,
-            ages=ages,
-        )
-        self.registry.register(self.collector)
-        self.renderer = Renderer(self.registry)
-
-    def forget(self) -> None:
-        """Nothing is remembered."""
-
-    def poll(self, deadline: float) -> Snapshot:
-        assert deadline == self.time.monotonic_now + 10.0
-        if isinstance(self.answer, PollError):
-            raise self.answer
-        return self.answer
-
-    def sees(self, *nodes: Node, **more: object) -> None:
-        self.answer = snapshot(*nodes, monotonic=self.time.monotonic_now, **more)  # type: ignore[arg-type]
-        self.poller.poll()
-
-    def fails(self) -> None:
-        self.answer = PollError(Reason.TIMEOUT, "late")
-        self.poller.poll()
-
-    def text(self) -> str:
-        return self.renderer.page().body.decode()
-
-    def series(self, name: str) -> dict[str, float]:
-        """The samples of a name, by their label values in the order of their names."""
-        found = {}
-        for family in text_string_to_metric_families(self.text()):
-            for sample in family.samples:
-                if sample.name == f"localai_p2p_{name}":
-                    found[" ".join(value for _, value in sorted(sample.labels.items()))] = sample.value
-        return found
-
-    def names(self) -> set[str]:
-        return set(re.findall(r"^# TYPE localai_p2p_(\w+)", self.text(), re.MULTILINE))
-
+from exporter.model import FEDERATED, LLAMA_CPP, MLX, Node, ServerInfo
 
 LOCALAIS = {
     *("enabled", "nodes", "nodes_online", "node_online", "node_last_seen_timestamp_seconds"),
@@ -269,7 +206,7 @@ def test_a_value_without_its_label_is_a_bug_that_says_so() -> None:
 def test_a_second_collector_of_the_same_names_is_refused() -> None:
     world = World()
     with pytest.raises(ValueError, match="Duplicated"):
-        world.registry.register(world.collector)
+        world.registry.register(world.collector())
 
 
 def test_every_help_text_stands_once_and_ends_as_a_sentence() -> None:

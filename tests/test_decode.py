@@ -1,4 +1,5 @@
 import json
+import math
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
@@ -320,6 +321,29 @@ def test_json_that_says_nothing(read: Callable[[bytes], object], body: bytes) ->
     with pytest.raises(PollError) as failure:
         read(body)
     assert failure.value.reason == Reason.SHAPE
+
+
+@pytest.mark.parametrize(("members", "objects_a_look"), [(12, 64), (10_000, 3), (30_000, 1)])
+def test_the_wider_objects_are_the_more_often_the_clock_is_looked_at(members: int, objects_a_look: int) -> None:
+    looks: list[None] = []
+    body = encode({"nodes": [dict.fromkeys(map(str, range(members)))] * 100})
+    parse_object(body, "/", Budget(on_time=lambda: looks.append(None)))
+    while_counting = math.ceil(len(body) / 2**16)
+    assert len(looks) - while_counting == math.ceil(101 / objects_a_look)
+
+
+def test_a_deadline_that_passes_while_an_answer_is_parsed_ends_that() -> None:
+    looks: list[None] = []
+
+    def on_time() -> None:
+        looks.append(None)
+        if len(looks) > 10:
+            raise PollError(Reason.TIMEOUT, "late")
+
+    with pytest.raises(PollError) as failure:
+        parse_object(encode({"nodes": [{"a": 1}] * 10_000}), "/", Budget(on_time=on_time))
+    assert failure.value.reason == Reason.TIMEOUT
+    assert len(looks) == 11
 
 
 def refused_unread(body: bytes, budget: Budget) -> Reason:

@@ -135,6 +135,14 @@ def test_gzip_is_the_same_page(registry: CollectorRegistry, accept: str) -> None
     assert packed == Renderer(registry).page(accept, "gzip")
 
 
+@pytest.mark.parametrize("accept", [PLAIN.replace("0.0.4", "1.0.0"), OM])
+@pytest.mark.parametrize("escaping", ["dots", "values"])
+def test_names_are_never_changed(registry: CollectorRegistry, accept: str, escaping: str) -> None:
+    page, usual = (Renderer(registry).page(f"{accept};escaping={way}") for way in (escaping, "underscores"))
+    assert page == usual
+    assert page.content_type.endswith("; escaping=underscores")
+
+
 def test_an_empty_registry_is_a_valid_page() -> None:
     empty = CollectorRegistry()
     assert Renderer(empty).page().body == b""

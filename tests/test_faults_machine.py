@@ -62,14 +62,15 @@ class TestClock:
         with Hostile(shifted.localai) as server:
             target = Target(url=server.url)
             poller = make_poller(target, store, shifted.clock)
-            registry = make_registry(target, store, shifted.clock, process=False)
+            renderer = Renderer(make_registry(target, store, shifted.clock, process=False))
             poller.poll()
+        assert Exposition(renderer.page().body.decode()).series("node_online")
         shifted.wall_jump += jump
         shifted.passed += 45.0
         poller.poll()
-        assert Exposition(Renderer(registry).page().body.decode()).series("node_online")
+        assert Exposition(renderer.page().body.decode()).series("node_online")
         shifted.passed += 20.0
-        assert not Exposition(Renderer(registry).page().body.decode()).series("node_online")
+        assert not Exposition(renderer.page().body.decode()).series("node_online")
 
 
 class TestDescriptors:
@@ -128,8 +129,12 @@ class TestOutput:
             words = command("once", "--localai.url", localai.url, "--output", str(path))
             done = subprocess.run(
                 [sys.executable, "-c", limited, *words],
-                # Without coverage's variables: its own file could not grow either.
-                env={name: text for name, text in environment().items() if not name.startswith("COVERAGE_")},
+                # Without coverage's variables: its own file could not grow either. Nor could what Python compiles, and
+                # a half of that would be in everybody's way from then on.
+                env={
+                    **{name: text for name, text in environment().items() if not name.startswith("COVERAGE_")},
+                    "PYTHONDONTWRITEBYTECODE": "1",
+                },
                 capture_output=True,
                 text=True,
                 check=False,
@@ -196,7 +201,7 @@ class Masses:
             retention=target.node_retention,
             limit=LIMIT,
         )
-        self.registry = make_registry(target, self.store, self.time.clock, process=False)
+        self.renderer = Renderer(make_registry(target, self.store, self.time.clock, process=False))
 
     def poll(self, *ids: str) -> None:
         self.time.advance(15)
@@ -206,7 +211,7 @@ class Masses:
         self.client.deadlines.clear()
 
     def page(self) -> Exposition:
-        return Exposition(Renderer(self.registry).page().body.decode())
+        return Exposition(self.renderer.page().body.decode())
 
 
 class TestMasses:

@@ -259,7 +259,7 @@ class TestLoop:
 
         script.poll = timed  # type: ignore[method-assign]
         poller = polling(script, store)
-        poller.run(Stop(time, len(takes)))
+        poller.run(Stop(time, len(takes)), lambda: None)
         return [started - script.started[0] for started in script.started]
 
     def test_the_rate_is_fixed(self, time: FakeClock, store: Store) -> None:
@@ -278,13 +278,13 @@ class TestLoop:
             return poll(deadline)
 
         script.poll = jumping  # type: ignore[method-assign]
-        polling(script, store).run(Stop(time, 3))
+        polling(script, store).run(Stop(time, 3), lambda: None)
         assert [started - script.started[0] for started in script.started] == [0, 15, 30]
 
     def test_it_ends_when_it_is_told_to(self, make: Callable[..., Poller]) -> None:
         stop = threading.Event()
         stop.set()
-        make().run(stop)
+        make().run(stop, lambda: None)
 
     def test_its_beat_tells_that_it_lives(self, make: Callable[..., Poller], time: FakeClock) -> None:
         poller = make(REFUSED)

@@ -28,12 +28,13 @@ def test_every_other_follows(before: Capture) -> None:
         for after in CAPTURES:
             store = Store()
             poller = make_poller(target, store, clock)
-            registry = make_registry(target, store, clock, process=False)
+            renderer = Renderer(make_registry(target, store, clock, process=False))
             localai.show(before.folder)
             poller.poll()
+            renderer.page()
             localai.show(after.folder)
             poller.poll()
-            page = Exposition(Renderer(registry).page().body.decode())
+            page = Exposition(renderer.page().body.decode())
             if after.expect["up"]:
                 check_facts(page, after.expect, failed_before=1 - before.expect["up"])
                 versions = [dict(labels)["version"] for labels in page.series("server_info")]

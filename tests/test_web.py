@@ -1,6 +1,7 @@
 import gzip
 import time
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from http import HTTPStatus
 
@@ -9,10 +10,12 @@ from prometheus_client import CollectorRegistry, Gauge, Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.registry import Collector
+from support.clocks import FakeClock
 from support.web import ask
 from support.web import serving as serving_table
 
 from exporter import __version__
+from exporter.families import Definition, Large
 from exporter.http1 import Request, Response
 from exporter.server import Server
 from exporter.settings import HEALTH_PATHS
@@ -99,6 +102,58 @@ class TestSharing:
         metrics.prepare()
         assert self.ask(metrics, arrived_at).body == (b"# HELP asked Asked\n# TYPE asked gauge\nasked 2.0\n",)
         assert self.ask(metrics, time.monotonic()).body == (b"# HELP asked Asked\n# TYPE asked gauge\nasked 3.0\n",)
+
+    def test_what_nobody_asked_for_lately_is_not_prepared(self, counted: "Counted") -> None:
+        now = FakeClock()
+        registry = CollectorRegistry()
+        registry.register(counted)
+        metrics = Metrics(registry, now.clock.monotonic)
+        self.ask(metrics, now.monotonic_now)
+        for passed, times in ((300.0, 2), (0.1, 2)):
+            now.advance(passed)
+            metrics.prepare()
+            assert counted.times == times
+        self.ask(metrics, now.monotonic_now)
+        metrics.prepare()
+        assert counted.times == 4
+
+    @pytest.mark.parametrize("encoding", ["", "gzip"])
+    def test_what_lasted_is_gone_before_the_next_is_made(self, encoding: str) -> None:
+        """Of 100,000 nodes both together would be hundreds of megabytes."""
+        large = Changing()
+        registry = CollectorRegistry()
+        registry.register(large)
+        metrics = Metrics(registry)
+        for _ in range(3):
+            self.ask(metrics, time.monotonic(), **{"accept-encoding": encoding})
+        assert large.families == 1
+        large.change()
+        metrics.prepare()
+        assert (large.families, large.lives) == (2, False)
+
+
+class Changing(Collector):
+    """Gives the same large family until it changes, and notes whether the one before lives on then."""
+
+    def __init__(self) -> None:
+        self.families = 0
+        self.lives = False
+        self._before: Callable[[], Large | None] = lambda: None
+        self._family: Large | None = None
+
+    def change(self) -> None:
+        self._family = None
+
+    def describe(self) -> tuple[()]:
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        if self._family is None:
+            self.lives = self._before() is not None
+            self.families += 1
+            self._family = Definition("large", "Large").large(lambda: b"large 1.0\n")
+            self._before = weakref.ref(self._family)
+        yield self._family
 
 
 class Counted(Collector):

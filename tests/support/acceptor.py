@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 
 HANG_SECONDS = 10.0
-"""After so long a wait of a test is a hang."""
 """How long a thread of a test may take to end; far above what one needs, so that a hang is a failure."""
 
 

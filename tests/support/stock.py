@@ -1,7 +1,7 @@
-"""What the library alone makes of an outcome: another way to the same page, which knows neither template nor text."""
+"""What the library alone makes of an outcome: a way to the same page that keeps nothing, and knows no template."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
@@ -17,24 +17,28 @@ Row = tuple[str, ...]
 
 
 class Stock(Collector):
-    """Gives the families of another collector, those of nodes made anew from the store.
+    """Gives the families of a collector that was made for this scrape, those of nodes straight from the store.
 
     Args:
-        ours: the collector.
+        make: makes the collector.
         store: what it reads.
         clock: likewise.
     """
 
-    def __init__(self, ours: P2PCollector, store: Store, clock: Clock) -> None:
-        self._ours = ours
+    def __init__(self, make: Callable[[], P2PCollector], store: Store, clock: Clock) -> None:
+        self._make = make
         self._store = store
         self._clock = clock
+
+    def describe(self) -> tuple[()]:
+        """Name nothing: the registry is to ask for no more than a scrape does."""
+        return ()
 
     def collect(self) -> Iterator[Metric]:
         """Yield them in the same order."""
         outcome = self._store.latest()
         of_nodes = self._of_nodes(outcome, outcome.view) if outcome and outcome.view else {}
-        for family in self._ours.collect():
+        for family in self._make().collect():
             if isinstance(family, Large):
                 yield of_nodes[family.name]
             else:

@@ -83,7 +83,7 @@ class Watch:
         )
         self._store = Store()
         self._poller = make_poller(target, self._store, shifted.clock)
-        self.registry = make_registry(target, self._store, shifted.clock, process=False)
+        self._renderer = Renderer(make_registry(target, self._store, shifted.clock, process=False))
 
     def poll(self, after: float = 15.0) -> Polled:
         """Let this long pass, then poll and render."""
@@ -91,7 +91,7 @@ class Watch:
         started = time.monotonic()
         outcome = self._poller.poll()
         seconds = time.monotonic() - started
-        return Polled(outcome, seconds, Renderer(self.registry).page().body.decode())
+        return Polled(outcome, seconds, self._renderer.page().body.decode())
 
 
 @contextmanager
