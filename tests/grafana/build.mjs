@@ -5,28 +5,19 @@ import { build } from 'esbuild';
 
 const outdir = 'build';
 
-// Grafana's library goes into the bundle: Node itself cannot load its modules as they are.
-await build({
-  entryPoints: ['src/show.ts'],
+const forNode = {
   outdir,
   outExtension: { '.js': '.mjs' },
   bundle: true,
   platform: 'node',
   format: 'esm',
   target: 'node20',
-  loader: { '.css': 'empty' },
-});
+};
 
-await build({
-  entryPoints: ['src/draw.ts', 'src/typed.ts'],
-  outdir,
-  outExtension: { '.js': '.mjs' },
-  bundle: true,
-  platform: 'node',
-  format: 'esm',
-  target: 'node20',
-  packages: 'external',
-});
+// Grafana's library goes into the bundle: Node itself cannot load its modules as they are.
+await build({ ...forNode, entryPoints: ['src/show.ts'], loader: { '.css': 'empty' } });
+
+await build({ ...forNode, entryPoints: ['src/draw.ts', 'src/typed.ts'], packages: 'external' });
 
 await build({
   entryPoints: ['src/page/page.tsx'],
