@@ -78,7 +78,8 @@ class Schedule:
         model: its name.
         least: the fewest replicas that are wanted; None also where LocalAI wants one on each node that fits.
         most: the most; None also where there is no limit.
-        unsatisfied: how many times in a row LocalAI found no node with room for a replica that is wanted.
+        unsatisfied: how many times LocalAI found no node with room for a replica since it last loaded one itself, or a
+            node joined; it may stand though enough are loaded by now.
     """
 
     model: str

@@ -135,13 +135,14 @@ MODEL_MAX = Definition(
 )
 MODEL_TICKS = Definition(
     "localai_distributed_model_unsatisfiable_ticks",
-    "How many times in a row LocalAI found no node with room for a replica of the model that is wanted.",
+    "How many times LocalAI has found no node with room for a replica of the model since it last loaded one, or a node "
+    "joined.",
     _MODEL,
 )
 MODEL_UNSATISFIABLE = Definition(
     "localai_distributed_model_unsatisfiable",
-    "1 when LocalAI has found no room for the model so often that it now waits for five minutes between two tries, "
-    "else 0.",
+    "1 when replicas of the model are missing, and LocalAI has found no room for one so often that it now waits for "
+    "five minutes between two tries, else 0.",
     _MODEL,
 )
 MODELS_HIDDEN = Definition("localai_distributed_models_hidden", "Models without series of their own: beyond the limit.")
@@ -248,8 +249,13 @@ def _fleet(fleet: Fleet, view: FleetView) -> Iterator[Metric]:
 
 
 def _unsatisfiable(model: Model) -> float | None:
-    ticks = model.schedule.unsatisfied if model.schedule else None
-    return None if ticks is None else float(ticks >= UNSATISFIABLE_FROM)
+    schedule = model.schedule
+    if schedule is None or schedule.unsatisfied is None:
+        return None
+    # LocalAI counts from 0 again when it loads a replica by itself, or a node joins: not when a request had one loaded,
+    # nor when fewer are wanted.
+    enough = model.loaded is not None and schedule.least is not None and model.loaded >= schedule.least
+    return float(schedule.unsatisfied >= UNSATISFIABLE_FROM and not enough)
 
 
 _OF_MODELS: tuple[tuple[Definition, Callable[[Model], float | None]], ...] = (

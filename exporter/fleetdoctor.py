@@ -25,11 +25,18 @@ _ADVICE: Mapping[int | None, str] = {
 """By status, where it is another than of a failed poll."""
 
 
-def examine_fleet(target: Target, clock: Clock, client: Getter) -> Iterator[Finding]:
-    """Ask once, and yield what there is to say."""
+def examine_fleet(target: Target, clock: Clock, client: Getter, *, known: bool) -> Iterator[Finding]:
+    """Ask once, and yield what there is to say.
+
+    Args:
+        target: LocalAI.
+        clock: for the deadline, and for how old heartbeats are.
+        client: who asks.
+        known: whether LocalAI was understood before: else nobody knows who answers.
+    """
     deadline = clock.monotonic() + target.poll_timeout
     try:
-        fleet = Distributed(Questions(client, clock, target.max_response_bytes), clock).ask(deadline)
+        fleet = Distributed(Questions(client, clock, target.max_response_bytes), clock).ask(deadline, known=known)
     except PollError as error:
         found = failure(error, target)
         yield replace(found, check=_CHECK, advice=_ADVICE.get(error.status, found.advice))

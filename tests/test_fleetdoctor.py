@@ -17,12 +17,12 @@ from exporter.simulator.answers import FLEET_PATHS
 OK, WARNING, CRITICAL = Severity.OK, Severity.WARNING, Severity.CRITICAL
 
 
-def examined(answers: dict[str, Any], *, later: float = 0.0) -> list[Finding]:
+def examined(answers: dict[str, Any], *, later: float = 0.0, known: bool = True) -> list[Finding]:
     """Look at a LocalAI that answers so, whose nodes were heard of so many seconds ago."""
     time = FakeClock()
     time.advance(later)
     client = FakeClient(answers, time)
-    found = list(examine_fleet(Target(), time.clock, client))
+    found = list(examine_fleet(Target(), time.clock, client, known=known))
     assert set(client.asked()) <= FLEET_PATHS.keys()
     assert {finding.check for finding in found} == {"distributed"}
     return found
@@ -48,6 +48,11 @@ def test_a_localai_that_is_not_in_that_mode() -> None:
             "needs PostgreSQL and NATS.",
         )
     ]
+
+
+def test_who_is_not_known_to_be_localai_says_nothing_of_that_mode() -> None:
+    (found,) = examined({}, known=False)
+    assert (found.severity, found.message) == (CRITICAL, "missing")
 
 
 @pytest.mark.parametrize(
@@ -126,4 +131,5 @@ def test_where_p2p_fails_it_is_looked_at_all_the_same() -> None:
     with replaying({}) as localai:
         done = run("doctor", "--localai.url", localai.url, "--collector.distributed")
     assert done.returncode == CRITICAL
-    assert "WARNING   distributed off: LocalAI is not in distributed mode\n" in done.stdout
+    assert "CRITICAL  distributed LocalAI answered with status 404\n" in done.stdout
+    assert "not in distributed mode" not in done.stdout
