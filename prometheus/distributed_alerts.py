@@ -1,6 +1,6 @@
-"""Alerts on LocalAI's distributed mode: its API, its nodes, its models. Where that mode is off none of them fires."""
+"""Rules on LocalAI's distributed mode: its API, its nodes, its models. Where that mode is off no alert fires."""
 
-from rulebook import FAMILY, INSTANCE, WINDOW, Alert, Severity
+from rulebook import FAMILY, INSTANCE, WINDOW, Alert, Record, Severity
 from watch_alerts import CLUSTER
 
 _NODE = "cluster, name"
@@ -8,6 +8,14 @@ _MODEL = "cluster, model"
 _STATUS = "localai_distributed_node_status"
 _DOWN = "offline|unhealthy"
 _FAILURES = "localai_p2p_exporter_distributed_failures_total"
+
+UP = Record(
+    "cluster:localai_distributed_up:min3m",
+    f"max by (cluster) (min_over_time(localai_distributed_up[{WINDOW}]))",
+)
+"""1 where to some exporter of the cluster every poll of late told of distributed mode: what it says is no older."""
+
+RECORDS = (UP,)
 
 API = (
     Alert(
@@ -105,7 +113,7 @@ unless max by ({_NODE}) (max_over_time({_STATUS}{{status!~"{_DOWN}"}}[{WINDOW}])
         expr=f"""\
 min by ({_NODE}) (last_over_time(localai_distributed_node_last_heartbeat_age_seconds[{WINDOW}])) > @seconds
 and max by ({_NODE}) (min_over_time({_STATUS}{{status="healthy"}}[{WINDOW}])) == 1
-and on (cluster) max by (cluster) (min_over_time(localai_distributed_up[{WINDOW}])) == 1""",
+and on (cluster) {UP.name} == 1""",
         hold="5m",
         severity=Severity.WARNING,
         summary="LocalAI calls a node healthy that it has not heard of for minutes.",

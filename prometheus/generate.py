@@ -29,6 +29,7 @@ FILES = {
         Group("localai-p2p-views", VIEWS),
     ),
     DISTRIBUTED_FILE: (
+        Group("localai-distributed-records", distributed_alerts.RECORDS),
         Group("localai-distributed-api", distributed_alerts.API),
         Group("localai-distributed-nodes", distributed_alerts.NODES),
         Group("localai-distributed-models", distributed_alerts.MODELS),

@@ -12,11 +12,10 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from dashboard import FILE
 from generate import FILES, FOLDER, OPTIONAL_FILE
 from rulebook import PREFIX
 from support.asking import Asking
-from support.grafana import Dashboard
+from support.dashboard import P2P
 from support.history import write_blocks
 from support.interpolation import Window
 from support.prometheus import impatient, prometheus, tool
@@ -75,7 +74,7 @@ PICTURES: Mapping[str, tuple[str, ...]] = {
 
 def main() -> None:
     """Draw every picture, dark and light."""
-    dashboard = Dashboard.read(FILE)
+    dashboard = P2P.dashboard
     began = time.time() - PAST_SECONDS
     watches = tuple(Watch(script, instance=one, expected=EXPECTED, began=began) for one, script in EVENING.items())
     with tempfile.TemporaryDirectory() as name:

@@ -72,7 +72,8 @@ def test_an_alert_that_is_off_is_turned_on() -> None:
 def test_each_alert_can_be_turned_off() -> None:
     off = {alert.full_name: {"enabled": False} for alert in ALERTS}
     values = {"prometheusRule": {"enabled": True, "distributed": True, "alerts": off}}
-    assert groups(render(values)) == written(RECORDS_FILE)
+    records = [group for group in written(DISTRIBUTED_FILE) if "record" in group["rules"][0]]
+    assert groups(render(values)) == written(RECORDS_FILE) + records
 
 
 def test_each_alert_has_the_severity_wait_and_thresholds_that_it_is_given() -> None:
@@ -181,15 +182,18 @@ def test_a_changed_threshold_changes_what_fires(tmp_path: Path) -> None:
 
 
 def test_the_dashboards_arrive_as_they_are() -> None:
-    shipped = of_kind(rendered("servicemonitor"), "ConfigMap")
+    section = {"distributed": True}
+    shipped = of_kind(render({"dashboards": section}, "servicemonitor"), "ConfigMap")
     assert shipped["data"] == dashboards()
     assert any("{{" in text for text in dashboards().values()), "no legend that a template could have eaten"
     assert len(json.dumps(shipped).encode()) < MEBIBYTE
+    found = render({"grafanaDashboard": section}, "gateway")
+    made = {one["metadata"]["name"]: one["spec"] for one in found if one["kind"] == "GrafanaDashboard"}
+    assert made.keys() == {f"p2p-localai-p2p-exporter-{name.removesuffix('.json')}" for name in dashboards()}
     for name, text in dashboards().items():
-        made = of_kind(rendered("gateway"), "GrafanaDashboard")
-        assert made["metadata"]["name"] == f"p2p-localai-p2p-exporter-{name.removesuffix('.json')}"
-        assert json.loads(made["spec"]["json"]) == json.loads(text)
-        assert made["spec"]["instanceSelector"] == {"matchLabels": {"dashboards": "grafana"}}
+        spec = made[f"p2p-localai-p2p-exporter-{name.removesuffix('.json')}"]
+        assert json.loads(spec["json"]) == json.loads(text)
+        assert spec["instanceSelector"] == {"matchLabels": {"dashboards": "grafana"}}
 
 
 def test_the_sidecar_finds_the_dashboards() -> None:

@@ -112,7 +112,7 @@ def test_an_expression_keeps_to_the_conventions(rule: Record | Alert) -> None:
         assert "{{" not in rule.summary
         assert "{{" in rule.description
     else:
-        assert re.fullmatch(r"cluster\w*:localai_p2p_\w+:\w+", rule.name)
+        assert re.fullmatch(r"cluster\w*:localai_(p2p|distributed)_\w+:\w+", rule.name)
 
 
 def test_an_age_alone_alerts_nobody_before_120_seconds() -> None:
