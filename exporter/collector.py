@@ -12,7 +12,7 @@ Every metric's name, type, labels and help text stand here and nowhere else. One
 
 import platform
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
 from operator import attrgetter
@@ -22,8 +22,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from exporter import __version__
+from exporter.ages import Ages
 from exporter.clock import Clock, steady_epoch
-from exporter.families import Definition, Small, Template, Written, escaped, needs_escape
+from exporter.families import COUNT, EXACT, TEXT, Definition, Small, Written, escaped, needs_escape
 from exporter.model import DURATION_BUCKETS, Kind, Node, Outcome, PollTotals, ShownNode, View
 from exporter.store import Store
 
@@ -32,10 +33,7 @@ _NODE = ("role", "backend", "host", "id")
 
 _TEXTS_OF_A_NODE = tuple(map(attrgetter, ("id", "host", "name", "service_id", "tunnel_address")))
 
-# How values are written where there is one for each node.
-_COUNT = "%.1f"
-_EXACT = "%r"
-_MILLISECONDS = "%.3f"  # no clock here is read more precisely, and all 17 digits would take three times as long
+_NO_OR_YES = b"0.0", b"1.0"
 
 
 UP = Definition("localai_p2p_up", "1 when the newest poll of LocalAI was answered and understood, else 0.")
@@ -181,7 +179,7 @@ class P2PCollector(Collector):
             prepared = self._prepared = self._prepare(outcome, epoch, fresh=fresh)
         yield from prepared.families
         if view is not None and prepared.ages is not None:
-            yield NODE_AGE.large(partial(prepared.ages.at, view.snapshot.clock.at(now)), lasts=False)
+            yield NODE_AGE.large(partial(prepared.ages.texts, view.snapshot.clock.at(now)), lasts=False)
 
     def _prepare(self, outcome: Outcome | None, epoch: float, *, fresh: bool) -> "_Prepared":
         families: list[Written] = [Small(family) for family in self._small(outcome, epoch, fresh=fresh)]
@@ -190,7 +188,9 @@ class P2PCollector(Collector):
             return _Prepared(outcome, epoch, fresh, tuple(families))
         nodes = _Nodes(view.shown, epoch)
         families += nodes.families()
-        return _Prepared(outcome, epoch, fresh, tuple(families), nodes.ages() if self._ages else None)
+        return _Prepared(
+            outcome, epoch, fresh, tuple(families), nodes.ages(view.snapshot.clock.server) if self._ages else None
+        )
 
     def _small(self, outcome: Outcome | None, epoch: float, *, fresh: bool) -> Iterator[Metric]:
         yield BUILD_INFO.single(1, __version__, platform.python_version())
@@ -214,17 +214,6 @@ class P2PCollector(Collector):
 
 
 @dataclass(frozen=True, slots=True)
-class _Ages:
-    """What the ages of nodes are made of: a template, and when each of them was last seen."""
-
-    template: Template
-    last_seen: tuple[float, ...]
-
-    def at(self, server_now: float) -> bytes:
-        return self.template.filled([server_now - last_seen for last_seen in self.last_seen])
-
-
-@dataclass(frozen=True, slots=True)
 class _Prepared:
     """What scrapes are given until something changes: families, and what the ages are made of."""
 
@@ -232,7 +221,7 @@ class _Prepared:
     epoch: float
     fresh: bool
     families: tuple[Written, ...]
-    ages: _Ages | None = None
+    ages: Ages | None = None
 
     def holds(self, outcome: Outcome | None, epoch: float, *, fresh: bool) -> bool:
         return self.outcome is outcome and self.epoch == epoch and self.fresh == fresh
@@ -244,71 +233,69 @@ class _Nodes:
     def __init__(self, shown: tuple[ShownNode, ...], epoch: float) -> None:
         self._shown = _written(shown)
         self._epoch = epoch
+        self._labels = [
+            f'{{backend="{node.kind.backend}",host="{node.host}",id="{node.id}",role="{node.kind.role}"}}'
+            for node, _ in self._shown
+        ]
 
     def families(self) -> Iterator[Written]:
         yield NODE_ONLINE.large(self._online)
-        if any(item.node.last_seen is not None for item in self._shown):
+        if any(node.last_seen is not None for node, _ in self._shown):
             yield NODE_LAST_SEEN.large(self._last_seen)
-        if any(item.moved_at is not None for item in self._shown):
+        if any(moved_at is not None for _, moved_at in self._shown):
             yield NODE_HEARTBEAT.large(self._heartbeats)
         yield NODE_INFO.large(self._infos)
         yield HOST_NODES_ONLINE.large(self._hosts)
 
-    def ages(self) -> _Ages | None:
-        seen, moments = self._seen()
-        return _Ages(NODE_AGE.template(_labels(seen), _MILLISECONDS), tuple(moments)) if seen else None
+    def ages(self, server_now: float) -> Ages | None:
+        labels, moments = self._known(node.last_seen for node, _ in self._shown)
+        return Ages(NODE_AGE, labels, moments, server_now) if labels else None
 
-    def _seen(self) -> tuple[list[Node], list[float]]:
-        seen = [item.node for item in self._shown if item.node.last_seen is not None]
-        return seen, [node.last_seen for node in seen if node.last_seen is not None]
+    def _known(self, values: Iterable[float | None]) -> tuple[list[str], list[float]]:
+        """Return the labels and the values of the nodes that have one."""
+        labelled = [(labels, value) for labels, value in zip(self._labels, values, strict=True) if value is not None]
+        return [labels for labels, _ in labelled], [value for _, value in labelled]
 
-    def _online(self) -> bytes:
-        nodes = [item.node for item in self._shown]
-        return NODE_ONLINE.template(_labels(nodes), _COUNT).filled([node.online for node in nodes])
+    def _online(self) -> Iterator[bytes]:
+        return NODE_ONLINE.written(self._labels, TEXT, (_NO_OR_YES[node.online] for node, _ in self._shown))
 
-    def _last_seen(self) -> bytes:
-        seen, moments = self._seen()
-        return NODE_LAST_SEEN.template(_labels(seen), _EXACT).filled(moments)
+    def _last_seen(self) -> Iterator[bytes]:
+        labels, moments = self._known(node.last_seen for node, _ in self._shown)
+        return NODE_LAST_SEEN.written(labels, EXACT, moments)
 
-    def _heartbeats(self) -> bytes:
-        moved = [item.node for item in self._shown if item.moved_at is not None]
-        moments = [self._epoch + item.moved_at for item in self._shown if item.moved_at is not None]
-        return NODE_HEARTBEAT.template(_labels(moved), _MILLISECONDS).filled(moments)
+    def _heartbeats(self) -> Iterator[bytes]:
+        labels, moments = self._known(moved_at for _, moved_at in self._shown)
+        # To the millisecond, as no clock here is read more precisely. Most moved at the same poll.
+        texts = {moment: b"%.3f" % (self._epoch + moment) for moment in set(moments)}
+        return NODE_HEARTBEAT.written(labels, TEXT, map(texts.__getitem__, moments))
 
-    def _infos(self) -> bytes:
-        labels = [
+    def _infos(self) -> Iterator[bytes]:
+        labels = (
             f'{{backend="{node.kind.backend}",host="{node.host}",id="{node.id}",name="{node.name}",role="{node.kind.role}",'
             f'service_id="{node.service_id}",tunnel_address="{node.tunnel_address}"}}'
-            for node in (item.node for item in self._shown)
-        ]
-        return NODE_INFO.template(labels, "1.0").filled()
+            for node, _ in self._shown
+        )
+        return NODE_INFO.written(labels, "1.0")
 
-    def _hosts(self) -> bytes:
+    def _hosts(self) -> Iterator[bytes]:
         online: dict[tuple[Kind, str], int] = {}
-        for item in self._shown:
-            key = item.node.kind, item.node.host
-            online[key] = online.get(key, 0) + item.node.online
-        labels = [f'{{backend="{kind.backend}",host="{host}",role="{kind.role}"}}' for kind, host in online]
-        return HOST_NODES_ONLINE.template(labels, _COUNT).filled(online.values())
-
-
-def _labels(nodes: Iterable[Node]) -> list[str]:
-    return [
-        f'{{backend="{node.kind.backend}",host="{node.host}",id="{node.id}",role="{node.kind.role}"}}' for node in nodes
-    ]
+        for node, _ in self._shown:
+            key = node.kind, node.host
+            online[key] = online.get(key, 0) + node.online
+        labels = (f'{{backend="{kind.backend}",host="{host}",role="{kind.role}"}}' for kind, host in online)
+        return HOST_NODES_ONLINE.written(labels, COUNT, online.values())
 
 
 def _written(shown: tuple[ShownNode, ...]) -> tuple[ShownNode, ...]:
     """Return the same with texts that can stand in a template: nearly always they can, and it is looked at once."""
     nodes = [item.node for item in shown]
     if any(needs_escape("".join(map(text_of, nodes))) for text_of in _TEXTS_OF_A_NODE):
-        return tuple(replace(item, node=_escaped(item.node)) for item in shown)
+        return tuple(item._replace(node=_escaped(item.node)) for item in shown)
     return shown
 
 
 def _escaped(node: Node) -> Node:
-    return replace(
-        node,
+    return node._replace(
         id=escaped(node.id),
         host=escaped(node.host),
         name=escaped(node.name),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.exposition import choose_encoder
@@ -82,7 +83,7 @@ class Renderer:
     def _head(self, families: tuple[Written, ...], form: Form, kind: "type[_Head]") -> "_Head":
         of, head = self._kept.get((form, kind), ((), None))
         if head is None or len(of) != len(families) or not all(map(operator.is_, of, families)):
-            head = kind(merged(family.text(form) for family in families))
+            head = kind(merged(chain.from_iterable(family.texts(form) for family in families)))
             self._kept[form, kind] = families, head
         return head
 
@@ -129,7 +130,7 @@ def _texts(families: Iterable[Metric], form: Form) -> Iterator[bytes]:
         if isinstance(family, Written):
             yield encoded(others, form)
             others.clear()
-            yield family.text(form)
+            yield from family.texts(form)
         else:
             others.append(family)
     yield encoded(others, form)

@@ -15,8 +15,9 @@ from exporter.client import Answer
 from exporter.clock import Clock
 from exporter.deadline import until
 from exporter.errors import PollError, Reason
-from exporter.memory import NEVER, Doubts, Memory, listed
+from exporter.memory import NEVER, Doubts, Ids, Memory, listed
 from exporter.model import ClockReading, Snapshot, Source
+from exporter.repeats import Reader
 from exporter.strictjson import Budget
 
 ASK_AGAIN_SECONDS = 300.0
@@ -77,6 +78,8 @@ class LocalAI:
         self._collect_token = collect_token
         self._memory = Memory()
         self._doubts = Doubts()
+        self._read_workers = Reader(decode.workers)
+        self._read_federation = Reader(decode.federation)
         self._reading: ClockReading | None = None
         self._reconnected = False
 
@@ -103,12 +106,13 @@ class LocalAI:
         budget = self._budget(deadline)
         budget.check_nodes(len(snapshot.nodes), "LocalAI")
         budget.on_time()
-        changed = self._is_changed(before, snapshot)
+        ids = listed(snapshot)
+        changed = self._is_changed(before, snapshot, ids)
         memory = replace(
             Memory() if changed else before,
             source=snapshot.source,
             generation=snapshot.generation,
-            ids=listed(snapshot),
+            ids=ids,
             clock=snapshot.clock,
             lists_asked_at=lists_asked_at,
         )
@@ -120,11 +124,11 @@ class LocalAI:
             generation = decode.generation_of(memory.version) or generation
         return replace(snapshot, server=memory.info(), generation=generation)
 
-    def _is_changed(self, memory: Memory, snapshot: Snapshot) -> bool:
+    def _is_changed(self, memory: Memory, snapshot: Snapshot, ids: Ids) -> bool:
         """Whether LocalAI is, or may be, another than it was."""
         if snapshot.generation != memory.generation:
             return True
-        doubted = self._reconnected or memory.is_doubted_by(snapshot)
+        doubted = self._reconnected or memory.is_doubted_by(snapshot, ids)
         return doubted and self._doubts.are_left(self._clock.monotonic())
 
     def _read(self, memory: Memory, deadline: float) -> tuple[Snapshot, float]:
@@ -133,7 +137,7 @@ class LocalAI:
         snapshot = None
         if memory.source == Source.P2P and now - memory.lists_asked_at < ASK_AGAIN_SECONDS:
             snapshot = self._read_p2p(deadline)
-            if not self._is_changed(memory, snapshot):
+            if not self._is_changed(memory, snapshot, listed(snapshot)):
                 return snapshot, memory.lists_asked_at
         try:
             return self._read_lists(deadline), now
@@ -145,9 +149,9 @@ class LocalAI:
     def _read_lists(self, deadline: float) -> Snapshot:
         budget = self._budget(deadline)
         answer, _ = self._get(WORKERS, deadline)
-        workers = _understood(answer, decode.workers, self._server_now(), budget)
+        workers = _understood(answer, self._read_workers, self._server_now(), budget)
         answer, _ = self._get(FEDERATION, deadline)
-        federated = _understood(answer, decode.federation, self._server_now(), budget)
+        federated = _understood(answer, self._read_federation, self._server_now(), budget)
         answer, clock = self._get(STATS, deadline)
         totals = _understood(answer, decode.stats, workers.generation, budget)
         return decode.lists_snapshot(workers, federated, totals, clock)

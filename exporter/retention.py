@@ -1,16 +1,15 @@
 """Which nodes have series of their own: LocalAI never forgets one, and Prometheus should not have to keep them all."""
 
 from collections import Counter
-from collections.abc import Mapping
 
 from exporter.deadline import OnTime, unhurried, while_on_time
 from exporter.model import Hidden, Kind, ShownNode, Snapshot, View
-from exporter.tracker import Track
+from exporter.tracker import Track, Tracks
 
 
 def view(
     snapshot: Snapshot,
-    tracks: Mapping[tuple[Kind, str], Track],
+    tracks: Tracks,
     now: float,
     *,
     retention: float,
@@ -31,8 +30,6 @@ def view(
     server_now = snapshot.clock.at(now)
 
     def retained(node_track: Track, last_seen: float | None) -> bool:
-        if node_track.online:
-            return True
         seen_ago = now - node_track.first_seen_at if last_seen is None else server_now - last_seen
         moved_ago = seen_ago if node_track.moved_at is None else now - node_track.moved_at
         return min(seen_ago, moved_ago) <= retention
@@ -43,8 +40,8 @@ def view(
     hidden: Counter[tuple[Kind, Hidden]] = Counter({(kind, why): 0 for kind in snapshot.counts for why in Hidden})
     kept = []
     for node in while_on_time(snapshot.nodes, on_time):
-        node_track = tracks[node.kind, node.id]
-        if retained(node_track, node.last_seen):
+        node_track = tracks[node.kind][node.id]
+        if node.online or retained(node_track, node.last_seen):
             kept.append(ShownNode(node, node_track.moved_at))
         else:
             hidden[node.kind, Hidden.RETENTION] += 1

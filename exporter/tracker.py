@@ -6,19 +6,20 @@ clock lags flaps. That a node's last-seen moved is liveness which needs no clock
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from exporter.deadline import OnTime, unhurried, while_on_time
 from exporter.model import Change, Kind, Node, Snapshot
 
-Key = tuple[Kind, str]
+Tracks = Mapping[Kind, Mapping[str, "Track"]]
+"""What is remembered of each node, by kind and id."""
 
 RESET_AFTER_POLLS = 3
 """A last-seen that was below its highest value for so many polls in a row has really stepped back: the node's clock was
 set, say. Fewer than that are a load balancer's other instance, whose view of a dead node is older."""
 
 
-@dataclass(frozen=True, slots=True)
-class Track:
+class Track(NamedTuple):
     """What is remembered of one node; times are monotonic seconds of the exporter's clock.
 
     Attributes:
@@ -60,11 +61,11 @@ class Tracked:
     """Everything that is remembered: the nodes of the newest good poll, and the changes since the start.
 
     Attributes:
-        tracks: by kind and id; a node that LocalAI forgot is forgotten here too.
+        tracks: of every node; one that LocalAI forgot is forgotten here too. None before the first good poll.
         changes: how often each change happened, for every kind that was ever known.
     """
 
-    tracks: Mapping[Key, Track] | None = None
+    tracks: Tracks | None = None
     changes: Mapping[tuple[Kind, Change], int] = field(default_factory=dict)
 
 
@@ -78,25 +79,31 @@ def track(before: Tracked, snapshot: Snapshot, now: float, on_time: OnTime = unh
         on_time: called all the while; what it raises ends the work.
     """
     known = before.tracks or {}
-    tracks = {}
+    tracks: dict[Kind, dict[str, Track]] = {}
+    kind: Kind | None = None
+    old: Mapping[str, Track] = {}
+    new: dict[str, Track] = {}
     for node in while_on_time(snapshot.nodes, on_time):
-        key = node.kind, node.id
-        before_it = known.get(key)
-        tracks[key] = before_it.follow(node, now) if before_it else Track(node.online, now, node.last_seen)
+        if node.kind is not kind:  # one list follows on the other
+            kind = node.kind
+            old, new = known.get(kind, {}), tracks.setdefault(kind, {})
+        before_it = old.get(node.id)
+        new[node.id] = before_it.follow(node, now) if before_it else Track(node.online, now, node.last_seen)
     changes = {(kind, change): 0 for kind in snapshot.counts for change in Change} | dict(before.changes)
     if before.tracks is not None:
-        for kind, change in while_on_time(_changes(before.tracks, tracks), on_time):
-            # A kind that this generation does not know any more still loses its nodes.
-            changes[kind, change] = changes.get((kind, change), 0) + 1
+        # A kind that this generation does not know any more still loses its nodes.
+        for either in tracks.keys() | known.keys():
+            for change in while_on_time(_changes(known.get(either, {}), tracks.get(either, {})), on_time):
+                changes[either, change] = changes.get((either, change), 0) + 1
     return Tracked(tracks, changes)
 
 
-def _changes(before: Mapping[Key, Track], after: Mapping[Key, Track]) -> Iterator[tuple[Kind, Change]]:
-    for key, new in after.items():
-        old = before.get(key)
+def _changes(before: Mapping[str, Track], after: Mapping[str, Track]) -> Iterator[Change]:
+    for node_id, new in after.items():
+        old = before.get(node_id)
         if old is None:
-            yield key[0], Change.JOINED
+            yield Change.JOINED
         elif old.online != new.online:
-            yield key[0], Change.RETURNED if new.online else Change.LOST
-    for kind, _ in before.keys() - after.keys():
-        yield kind, Change.FORGOTTEN
+            yield Change.RETURNED if new.online else Change.LOST
+    for _ in before.keys() - after.keys():
+        yield Change.FORGOTTEN

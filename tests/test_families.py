@@ -121,6 +121,6 @@ def test_values_are_escaped() -> None:
 
 def test_a_family_keeps_a_text_for_each_form() -> None:
     family = Small(Definition("polls_total", "Polls.", (), "counter").single(3))
-    assert family.text(Form.TEXT) == b"# HELP polls_total Polls.\n# TYPE polls_total counter\npolls_total 3.0\n"
-    assert family.text(Form.OPENMETRICS) == b"# HELP polls Polls.\n# TYPE polls counter\npolls_total 3.0\n"
-    assert family.text(Form.TEXT) is family.text(Form.TEXT)
+    assert family.texts(Form.TEXT) == (b"# HELP polls_total Polls.\n# TYPE polls_total counter\npolls_total 3.0\n",)
+    assert family.texts(Form.OPENMETRICS) == (b"# HELP polls Polls.\n# TYPE polls counter\npolls_total 3.0\n",)
+    assert family.texts(Form.TEXT) is family.texts(Form.TEXT)

@@ -59,12 +59,17 @@ class Stock(Collector):
         families = (
             collector.NODE_ONLINE.family((_row(node), node.online) for node in nodes),
             collector.NODE_LAST_SEEN.family(seen),
-            collector.NODE_AGE.family((row, round(server_now - last_seen, 3)) for row, last_seen in seen),
+            collector.NODE_AGE.family((row, _age(server_now, last_seen)) for row, last_seen in seen),
             collector.NODE_HEARTBEAT.family((row, round(epoch + moved_at, 3)) for row, moved_at in moved),
             collector.NODE_INFO.family(infos),
             collector.HOST_NODES_ONLINE.family(hosts.items()),
         )
         return {family.name: family for family in families}
+
+
+def _age(now: float, last_seen: float) -> float:
+    """Return it of two moments that count in hundredths of a second."""
+    return (round(now * 100) - round(last_seen * 100)) / 100
 
 
 def _row(node: Node) -> Row:
