@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from exporter.collector import DEFINITIONS
 from exporter.errors import REASONS, Reason
+from exporter.metrics import DEFINITIONS
 from exporter.model import DURATION_BUCKETS, Change, Hidden
 
 FOLDER = Path(__file__).parent
@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parent
 _METRICS_HEAD = """\
 # Metrics
 
-Generated from `exporter/collector.py` by `./run docs`. Besides these there are `process_*` and `python_*` from
+Generated from `exporter/metrics.py` by `./run docs`. Besides these there are `process_*` and `python_*` from
 prometheus_client, which `--web.disable-exporter-metrics` leaves out.
 
 | metric | type | labels | meaning |

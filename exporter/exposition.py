@@ -8,11 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
+from typing import Protocol, Self
 
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.exposition import choose_encoder
 
-from exporter.families import END, Form, Written, encoded
+from exporter.families import END, Form, Lasts, Written, encoded
 from exporter.pieces import Pieces, merged
 
 # The fastest level: it makes a page about 15 times smaller, the slowest one 20 times for six times the work.
@@ -56,7 +57,7 @@ class Renderer:
     """Writes pages of one registry, for one thread at a time.
 
     What a page begins with is kept, plain or compressed as it was asked for, and serves the next ones while its
-    families are the same objects. So the families that last go first.
+    families are the same objects. So the families that last longer go first.
 
     Args:
         registry: whose families may write themselves, or be such as the library's encoders write.
@@ -64,35 +65,49 @@ class Renderer:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
-        self._kept: dict[tuple[Form, type[_Head]], tuple[tuple[Written, ...], _Head]] = {}
+        self._kept: dict[tuple[Form, type[_Head]], _Kept] = {}
 
     def page(self, accept: str = "", accept_encoding: str = "") -> Page:
         """Collect once and write it in the format that `Accept` prefers, with gzip where `Accept-Encoding` has it."""
         form, content_type = _choose(accept)
         families = list(self._registry.collect())
-        lasting = tuple(_lasting(families))
+        many, some = (tuple(_lasting(families, lasts)) for lasts in (Lasts.MANY_PAGES, Lasts.SOME_PAGES))
         is_packed = accepts_gzip(accept_encoding)
-        head = self._head(lasting, form, _Packed if is_packed else _Plain)
-        pieces = head.followed_by(merged(_texts(families[len(lasting) :], form)))
+        kind = _Packed if is_packed else _Plain
+        if (form, kind) not in self._kept:
+            self._kept[form, kind] = _Kept(kind())
+        head = self._kept[form, kind].head((many, some[len(many) :]), form)
+        pieces = head.followed_by(merged(_texts(families[len(some) :], form)))
         return Page(pieces, content_type, "gzip" if is_packed else None)
 
     def forget(self) -> None:
-        """Keep nothing: what lasted does so no more, and its memory is wanted for what follows it."""
-        self._kept.clear()
+        """Keep nothing but what lasts for many pages: the rest does so no more, and its memory is wanted."""
+        for kept in self._kept.values():
+            kept.forget()
 
-    def _head(self, families: tuple[Written, ...], form: Form, kind: "type[_Head]") -> "_Head":
-        of, head = self._kept.get((form, kind), ((), None))
-        if head is None or len(of) != len(families) or not all(map(operator.is_, of, families)):
-            head = kind(merged(chain.from_iterable(family.texts(form) for family in families)))
-            self._kept[form, kind] = families, head
-        return head
+
+class _Compressor(Protocol):
+    """What `zlib.compressobj` returns, whose type has no name."""
+
+    def compress(self, data: bytes, /) -> bytes:
+        """Take more, and return what has come out."""
+
+    def flush(self) -> bytes:
+        """Return the rest."""
+
+    def copy(self) -> Self:
+        """Return one that goes on from here."""
 
 
 class _Plain:
     """What pages begin with, as it is."""
 
-    def __init__(self, texts: Iterable[bytes]) -> None:
-        self._pieces = tuple(texts)
+    def __init__(self, pieces: Pieces = ()) -> None:
+        self._pieces = pieces
+
+    def with_more(self, texts: Iterable[bytes]) -> "_Plain":
+        """Return a longer beginning."""
+        return _Plain((*self._pieces, *texts))
 
     def followed_by(self, texts: Iterable[bytes]) -> Pieces:
         """Return a page that goes on so."""
@@ -100,25 +115,59 @@ class _Plain:
 
 
 class _Packed:
-    """What pages begin with, compressed; another page's end is compressed behind a copy of the compressor's state."""
+    """What pages begin with, compressed; more is compressed behind a copy of the compressor's state."""
 
-    def __init__(self, texts: Iterable[bytes]) -> None:
-        self._state = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP)
-        self._beginning = b"".join(map(self._state.compress, texts))
+    def __init__(self, pieces: Pieces = (), state: _Compressor | None = None) -> None:
+        self._pieces = pieces
+        self._state: _Compressor = state or zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP)
+
+    def with_more(self, texts: Iterable[bytes]) -> "_Packed":
+        """Return a longer beginning."""
+        state = self._state.copy()
+        return _Packed((*self._pieces, b"".join(map(state.compress, texts))), state)
 
     def followed_by(self, texts: Iterable[bytes]) -> Pieces:
         """Return a page that goes on so, as one member of gzip."""
         state = self._state.copy()
-        return self._beginning, b"".join([*map(state.compress, texts), state.flush()])
+        return (*self._pieces, b"".join([*map(state.compress, texts), state.flush()]))
 
 
 _Head = _Plain | _Packed
 
 
-def _lasting(families: Iterable[Metric]) -> Iterator[Written]:
-    """Yield those that last, as far as there are no others."""
+class _Kept:
+    """What pages of one kind begin with: as far as their families are the same as before, it is not written again."""
+
+    def __init__(self, nothing: _Head) -> None:
+        self._nothing = nothing
+        self._heads: list[tuple[tuple[Written, ...], _Head]] = []
+
+    def head(self, parts: Iterable[tuple[Written, ...]], form: Form) -> _Head:
+        """Return a beginning with some families, and then others."""
+        head = self._nothing
+        for depth, families in enumerate(parts):
+            if not self._has(depth, families):
+                del self._heads[depth:]  # before it is made anew: it may have megabytes
+                texts = chain.from_iterable(family.texts(form) for family in families)
+                self._heads.append((families, head.with_more(merged(texts))))
+            head = self._heads[depth][1]
+        return head
+
+    def forget(self) -> None:
+        """Keep the first part alone."""
+        del self._heads[1:]
+
+    def _has(self, depth: int, families: tuple[Written, ...]) -> bool:
+        if depth >= len(self._heads):
+            return False
+        kept = self._heads[depth][0]
+        return len(kept) == len(families) and all(map(operator.is_, kept, families))
+
+
+def _lasting(families: Iterable[Metric], lasts: Lasts) -> Iterator[Written]:
+    """Yield those that last so long, as far as there are no others."""
     for family in families:
-        if not isinstance(family, Written) or not family.lasts:
+        if not isinstance(family, Written) or family.lasts < lasts:
             return
         yield family
 

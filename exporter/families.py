@@ -8,7 +8,7 @@ written by the library's encoder, and its text is kept with it. To a registry an
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import Enum, IntEnum, auto
 from itertools import islice
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -57,6 +57,14 @@ def encoded(families: Iterable[Metric], form: Form) -> bytes:
     return _ENCODERS[form](_Listed(families)).removesuffix(END)
 
 
+class Lasts(IntEnum):
+    """For how many pages a family may be the very same object. What lasts longer goes first on a page."""
+
+    ONE_PAGE = 0
+    SOME_PAGES = 1
+    MANY_PAGES = 2
+
+
 class Written(Metric):
     """A family that writes itself.
 
@@ -64,10 +72,10 @@ class Written(Metric):
         metric: its name, help text and type.
 
     Attributes:
-        lasts: whether the next scrape may be given this very object again.
+        lasts: for how many pages.
     """
 
-    lasts = True
+    lasts = Lasts.SOME_PAGES
 
     def __init__(self, metric: Metric) -> None:
         super().__init__(metric.name, metric.documentation, metric.type, metric.unit)
@@ -105,7 +113,7 @@ class Large(Written):
         lasts: as for every family.
     """
 
-    def __init__(self, metric: Metric, make: Callable[[], Iterable[bytes]], *, lasts: bool) -> None:
+    def __init__(self, metric: Metric, make: Callable[[], Iterable[bytes]], lasts: Lasts) -> None:
         self._make = make
         super().__init__(metric)
         self.lasts = lasts
@@ -155,9 +163,9 @@ class Definition:
         """Return the family with one sample."""
         return self.family([(labels, value)])
 
-    def large(self, make: Callable[[], Iterable[bytes]], *, lasts: bool = True) -> Large:
+    def large(self, make: Callable[[], Iterable[bytes]], lasts: Lasts = Lasts.SOME_PAGES) -> Large:
         """Return the family with many samples; as for `Large`."""
-        return Large(self.family(()), make, lasts=lasts)
+        return Large(self.family(()), make, lasts)
 
     def templates(self, labels: Iterable[str], value: str) -> Iterator[tuple[bytes, int]]:
         """Yield the text of a gauge, piece by piece, with a gap for the value of each sample, and how many they are.

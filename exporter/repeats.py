@@ -7,8 +7,8 @@ take the moments out of such an answer and compare the rest takes a quarter of t
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from itertools import cycle
 
 from exporter.deadline import while_on_time
 from exporter.decode import Lists
@@ -16,24 +16,28 @@ from exporter.entries import last_seen_of
 from exporter.model import Node
 from exporter.strictjson import Budget
 
-_MARK = b'"lastSeen":"'
+_KEY = b'"lastSeen":"'
 # What stands around it makes it a string of its own in JSON, and none of these characters needs to be escaped in one.
-_LAST_SEEN = re.compile(_MARK + rb'([0-9TtZz:.+-]*)"')
+_LAST_SEEN = re.compile(_KEY + rb'([0-9TtZz:.+-]*)"')
 _STRETCH_BYTES = 262_144  # as much at a time, so that its parts take no memory to speak of
 
 
-class _Known(NamedTuple):
-    """What was read last.
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the newest answer taught.
 
     Attributes:
-        digest: of all that its answer said, but for the moments.
-        lists: what that means; the moments of its nodes are the first ones of the answer, in the same order.
-        nodes: how many there are.
+        digest: of all that it said, but for the moments.
+        nodes: how many it lists.
+        lists: what the rest of it means, where the moments are those of the nodes in their order, and then perhaps the
+            same again, and decide on nothing else. None where this is not so, or not known yet.
+        is_tried: whether it is known.
     """
 
     digest: bytes
-    lists: Lists
     nodes: int
+    lists: Lists | None = None
+    is_tried: bool = False
 
 
 class Reader:
@@ -45,50 +49,68 @@ class Reader:
 
     def __init__(self, read: Callable[[bytes, float, Budget], Lists]) -> None:
         self._read = read
-        self._known: _Known | None = None
+        self._known = _Known(b"", 0)
 
     def __call__(self, body: bytes, now: float, budget: Budget) -> Lists:
         """Return what it says; arguments and errors are those of `read`."""
         known = self._known
-        digest, stamps = _taken_apart(body, known.nodes if known else 0, budget)
-        if known and digest == known.digest:
-            lists = _seen_at(known.lists, _moments(stamps, now, budget))
-            self._known = _Known(digest, lists, known.nodes)
+        digest, moments = _taken_apart(body, budget)
+        if digest != known.digest:
+            lists = self._read(body, now, budget)
+            self._known = _Known(digest, len(_last_seen(lists)))
             return lists
-        lists = self._read(body, now, budget)
-        before = [node.last_seen for found in lists.by_kind.values() for node in found.nodes]
-        repeats = not any(found.invalid or found.duplicate or found.ruled for found in lists.by_kind.values())
-        if repeats:
-            _, stamps = _taken_apart(body, len(before), budget)
-            repeats = list(_moments(stamps, now, budget)) == before
-        self._known = _Known(digest, lists, len(before)) if repeats else None
+        # v4 lists workers twice: whoever of the two a moment is read for, it is the same.
+        if moments[known.nodes :] != moments[: len(moments) - known.nodes]:
+            return self._read(body, now, budget)
+        if not known.is_tried:
+            # What was said twice may well be said again.
+            known = replace(known, lists=self._tried(body, known.nodes, now, budget), is_tried=True)
+        if known.lists is None:
+            lists = self._read(body, now, budget)
+        else:
+            lists = _seen_at(known.lists, _read_moments(moments, now, budget))
+            known = replace(known, lists=lists)
+        self._known = known
         return lists
 
+    def _tried(self, body: bytes, nodes: int, now: float, budget: Budget) -> Lists | None:
+        """Read an answer with other moments in it, which tell whose each is."""
+        # Equal ones stay so, because the lists that repeat each other take less memory.
+        numbers = cycle(range(max(1, nodes)))
+        marked = _LAST_SEEN.sub(lambda _: b'%b1970-01-01T00:00:00.%09dZ"' % (_KEY, next(numbers)), body)
+        lists = self._read(marked, now, budget)
+        if any(found.invalid or found.duplicate or found.ruled for found in lists.by_kind.values()):
+            return None
+        return lists if _last_seen(lists) == [number / 1e9 for number in range(nodes)] else None
 
-def _taken_apart(body: bytes, most: int, budget: Budget) -> tuple[bytes, list[bytes]]:
-    """Return a digest of an answer without its moments, and the first ones of these."""
+
+def _taken_apart(body: bytes, budget: Budget) -> tuple[bytes, list[bytes]]:
+    """Return a digest of an answer without its moments, and these."""
     digest = hashlib.sha256()
-    stamps: list[bytes] = []
+    moments: list[bytes] = []
     start = 0
     while start < len(body):
         budget.on_time()
-        end = body.find(_MARK, start + _STRETCH_BYTES)
+        end = body.find(_KEY, start + _STRETCH_BYTES)
         parts = _LAST_SEEN.split(body[start : end if end > 0 else None])
         # In place of each moment stands a NUL, which no JSON has.
         digest.update(b"\0".join(parts[0::2]))
-        stamps += parts[1 : 2 * (most - len(stamps)) : 2]
+        moments += parts[1::2]
         start = end if end > 0 else len(body)
-    return digest.digest(), stamps
+    return digest.digest(), moments
 
 
-def _moments(stamps: Iterable[bytes], now: float, budget: Budget) -> Iterator[float | None]:
-    for stamp in while_on_time(stamps, budget.on_time):
-        yield last_seen_of(stamp.decode(), now)
+def _last_seen(lists: Lists) -> list[float | None]:
+    return [node.last_seen for found in lists.by_kind.values() for node in found.nodes]
+
+
+def _read_moments(moments: Iterable[bytes], now: float, budget: Budget) -> Iterator[float | None]:
+    return (last_seen_of(moment.decode(), now) for moment in while_on_time(moments, budget.on_time))
 
 
 def _seen_at(lists: Lists, moments: Iterator[float | None]) -> Lists:
     by_kind = {
-        # There are more moments than nodes. None is lost for the next list: `map` asks the nodes first.
+        # There may be more moments than nodes. None is lost for the next list: `map` asks the nodes first.
         kind: replace(found, nodes=tuple(map(Node.seen_at, found.nodes, moments)))
         for kind, found in lists.by_kind.items()
     }

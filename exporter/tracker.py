@@ -39,21 +39,21 @@ class Track(NamedTuple):
     def follow(self, node: Node, now: float) -> "Track":
         """Return what is known after one more sight of the node."""
         seen, highest = node.last_seen, self.highest
+        if seen is not None and highest is not None and seen > highest:
+            return Track(node.online, self.first_seen_at, seen, 0, now)
         if seen == highest and node.online == self.online and not self.polls_below:
-            return self  # what most nodes do at most polls
-        polls_below, moved_at = self.polls_below, self.moved_at
+            return self
+        polls_below = self.polls_below
         if seen is not None:
             if highest is None:
                 highest = seen
-            elif seen > highest:
-                highest, polls_below, moved_at = seen, 0, now
             elif seen == highest:
                 polls_below = 0
             elif polls_below + 1 < RESET_AFTER_POLLS:
                 polls_below += 1
             else:
                 highest, polls_below = seen, 0
-        return Track(node.online, self.first_seen_at, highest, polls_below, moved_at)
+        return Track(node.online, self.first_seen_at, highest, polls_below, self.moved_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from generate import ALERTS
 from records import RECORDS
 from rulebook import KIND, NODE
 
-from exporter.collector import DEFINITIONS
+from exporter.metrics import DEFINITIONS
 
 TARGET = ('cluster=~"$cluster"', 'job=~"$job"', 'instance=~"$instance"')
 """Which exporters; in every selector."""

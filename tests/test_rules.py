@@ -13,8 +13,8 @@ from support.prometheus import tool
 from support.rule_cases import CASES
 from support.rules import METRICS, RULES, Case, promtool
 
-from exporter.collector import DEFINITIONS
 from exporter.durations import parse_duration
+from exporter.metrics import DEFINITIONS
 
 ROOT = Path(__file__).parent.parent
 NAMES = {alert.name for alert in ALERTS}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import promql_parser as promql
 
-from exporter.collector import DEFINITIONS
+from exporter.metrics import DEFINITIONS
 
 TARGET_LABELS = frozenset({"cluster", "job", "instance"})
 
