@@ -29,15 +29,14 @@ class Ages:
     def __init__(self, definition: Definition, labels: Iterable[str], last_seen: Iterable[float], at: float) -> None:
         self._at = _hundredths(at)
         self._old: list[int] = []
-        picks = map(self._picked, last_seen)
+        picks = map(self._place, map(_hundredths, last_seen))
         # One pick alone would be given without a tuple around it: so there is one more, which is cut off.
         self._templates = [
             (template, itemgetter(*islice(picks, count), 0)) for template, count in definition.templates(labels, TEXT)
         ]
 
-    def _picked(self, last_seen: float) -> int:
+    def _place(self, moment: int) -> int:
         """Return where the text of an age is to be found: in a list, and behind it for the old ones."""
-        moment = _hundredths(last_seen)
         age = self._at - moment
         if 0 <= age < _NEAR:
             return age

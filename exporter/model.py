@@ -152,16 +152,22 @@ class Hidden(StrEnum):
     LIMIT = "limit"
 
 
-class ShownNode(NamedTuple):
-    """A node that has series of its own.
+class Track(NamedTuple):
+    """What is known of one node after many polls; times are monotonic seconds of the exporter's clock.
 
     Attributes:
-        node: what LocalAI says.
-        moved_at: monotonic time at which its last-seen was last seen to move; None until it moved once.
+        node: what LocalAI says of it.
+        first_seen_at: when LocalAI first listed it.
+        highest: the highest last-seen.
+        polls_below: for how many polls in a row it has been below that.
+        moved_at: when `highest` last rose; None until it did. The first sight is no movement.
     """
 
     node: Node
-    moved_at: float | None
+    first_seen_at: float
+    highest: float | None
+    polls_below: int = 0
+    moved_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +183,7 @@ class View:
 
     snapshot: Snapshot
     received_at: float
-    shown: tuple[ShownNode, ...]
+    shown: tuple[Track, ...]
     hidden: Mapping[tuple[Kind, Hidden], int]
 
 

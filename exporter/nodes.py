@@ -7,7 +7,7 @@ from operator import attrgetter, eq, itemgetter
 from exporter.ages import Ages
 from exporter.families import COUNT, EXACT, TEXT, Lasts, Written, escaped, needs_escape
 from exporter.metrics import HOST_NODES_ONLINE, NODE_AGE, NODE_HEARTBEAT, NODE_INFO, NODE_LAST_SEEN, NODE_ONLINE
-from exporter.model import Kind, Node, ShownNode
+from exporter.model import Kind, Node, Track
 
 _TEXTS_OF_A_NODE = tuple(map(attrgetter, ("id", "host", "name", "service_id", "tunnel_address")))
 _ALL_BUT_LAST_SEEN = itemgetter(slice(None, -1))
@@ -26,8 +26,8 @@ class Standing:
         families: what stands.
     """
 
-    def __init__(self, shown: tuple[ShownNode, ...]) -> None:
-        self._nodes = tuple(node for node, _ in shown)
+    def __init__(self, shown: tuple[Track, ...]) -> None:
+        self._nodes = tuple(track.node for track in shown)
         # Nearly always all texts can stand in a template as they are, and it is looked at once.
         self._is_plain = not any(needs_escape("".join(map(text_of, self._nodes))) for text_of in _TEXTS_OF_A_NODE)
         self.labels = [
@@ -40,9 +40,9 @@ class Standing:
             NODE_ONLINE.large(self._online, Lasts.MANY_PAGES),
         )
 
-    def follows(self, shown: tuple[ShownNode, ...]) -> bool:
+    def follows(self, shown: tuple[Track, ...]) -> bool:
         """Tell whether all of it stands for these nodes too, and keep them instead of those before."""
-        nodes = tuple(node for node, _ in shown)
+        nodes = tuple(track.node for track in shown)
         if len(nodes) != len(self._nodes):
             return False
         pairs = zip(map(_ALL_BUT_LAST_SEEN, nodes), map(_ALL_BUT_LAST_SEEN, self._nodes), strict=True)
@@ -83,34 +83,36 @@ class Moments:
         epoch: Unix time at which the exporter's monotonic clock was at 0.
     """
 
-    def __init__(self, labels: list[str], shown: tuple[ShownNode, ...], epoch: float) -> None:
+    def __init__(self, labels: list[str], shown: tuple[Track, ...], epoch: float) -> None:
         self._labels = labels
         self._shown = shown
         self._epoch = epoch
 
     def families(self) -> Iterator[Written]:
         """Yield them, where there is a node that has such a moment."""
-        if any(node.last_seen is not None for node, _ in self._shown):
+        if any(track.node.last_seen is not None for track in self._shown):
             yield NODE_LAST_SEEN.large(self._last_seen)
-        if any(moved_at is not None for _, moved_at in self._shown):
+        if any(track.moved_at is not None for track in self._shown):
             yield NODE_HEARTBEAT.large(self._heartbeats)
 
     def ages(self, server_now: float) -> Ages | None:
         """Return what the ages are made of from a moment of LocalAI's clock on; None where nobody was seen."""
-        labels, moments = self._known(node.last_seen for node, _ in self._shown)
+        labels, moments = self._known([track.node.last_seen for track in self._shown])
         return Ages(NODE_AGE, labels, moments, server_now) if labels else None
 
-    def _known(self, values: Iterable[float | None]) -> tuple[list[str], list[float]]:
+    def _known(self, values: list[float | None]) -> tuple[list[str], list[float]]:
         """Return the labels and the values of the nodes that have one."""
-        labelled = [(labels, value) for labels, value in zip(self._labels, values, strict=True) if value is not None]
-        return [labels for labels, _ in labelled], [value for _, value in labelled]
+        known = [value for value in values if value is not None]
+        if len(known) == len(values):  # as it is nearly always
+            return self._labels, known
+        return [labels for labels, value in zip(self._labels, values, strict=True) if value is not None], known
 
     def _last_seen(self) -> Iterator[bytes]:
-        labels, moments = self._known(node.last_seen for node, _ in self._shown)
+        labels, moments = self._known([track.node.last_seen for track in self._shown])
         return NODE_LAST_SEEN.written(labels, EXACT, moments)
 
     def _heartbeats(self) -> Iterator[bytes]:
-        labels, moments = self._known(moved_at for _, moved_at in self._shown)
+        labels, moments = self._known([track.moved_at for track in self._shown])
         # To the millisecond, as no clock here is read more precisely. Most moved at the same poll.
         texts = {moment: b"%.3f" % (self._epoch + moment) for moment in set(moments)}
         return NODE_HEARTBEAT.written(labels, TEXT, map(texts.__getitem__, moments))

@@ -6,54 +6,16 @@ clock lags flaps. That a node's last-seen moved is liveness which needs no clock
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from exporter.deadline import OnTime, unhurried, while_on_time
-from exporter.model import Change, Kind, Node, Snapshot
+from exporter.model import Change, Kind, Node, Snapshot, Track
 
-Tracks = Mapping[Kind, Mapping[str, "Track"]]
-"""What is remembered of each node, by kind and id."""
+Tracks = Mapping[Kind, Mapping[str, Track]]
+"""Those of all nodes, by kind and id."""
 
 RESET_AFTER_POLLS = 3
 """A last-seen that was below its highest value for so many polls in a row has really stepped back: the node's clock was
 set, say. Fewer than that are a load balancer's other instance, whose view of a dead node is older."""
-
-
-class Track(NamedTuple):
-    """What is remembered of one node; times are monotonic seconds of the exporter's clock.
-
-    Attributes:
-        online: the newest verdict.
-        first_seen_at: when LocalAI first listed it.
-        highest: the highest last-seen.
-        polls_below: for how many polls in a row it has been below that.
-        moved_at: when `highest` last rose; None until it did. The first sight is no movement.
-    """
-
-    online: bool
-    first_seen_at: float
-    highest: float | None
-    polls_below: int = 0
-    moved_at: float | None = None
-
-    def follow(self, node: Node, now: float) -> "Track":
-        """Return what is known after one more sight of the node."""
-        seen, highest = node.last_seen, self.highest
-        if seen is not None and highest is not None and seen > highest:
-            return Track(node.online, self.first_seen_at, seen, 0, now)
-        if seen == highest and node.online == self.online and not self.polls_below:
-            return self
-        polls_below = self.polls_below
-        if seen is not None:
-            if highest is None:
-                highest = seen
-            elif seen == highest:
-                polls_below = 0
-            elif polls_below + 1 < RESET_AFTER_POLLS:
-                polls_below += 1
-            else:
-                highest, polls_below = seen, 0
-        return Track(node.online, self.first_seen_at, highest, polls_below, self.moved_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +50,7 @@ def track(before: Tracked, snapshot: Snapshot, now: float, on_time: OnTime = unh
             kind = node.kind
             old, new = known.get(kind, {}), tracks.setdefault(kind, {})
         before_it = old.get(node.id)
-        new[node.id] = before_it.follow(node, now) if before_it else Track(node.online, now, node.last_seen)
+        new[node.id] = _followed(before_it, node, now) if before_it else Track(node, now, node.last_seen)
     changes = {(kind, change): 0 for kind in snapshot.counts for change in Change} | dict(before.changes)
     if before.tracks is not None:
         # A kind that this generation does not know any more still loses its nodes.
@@ -98,12 +60,30 @@ def track(before: Tracked, snapshot: Snapshot, now: float, on_time: OnTime = unh
     return Tracked(tracks, changes)
 
 
+def _followed(before: Track, node: Node, now: float) -> Track:
+    """Return what is known after one more sight of a node."""
+    _, first_seen_at, highest, polls_below, moved_at = before
+    seen = node.last_seen
+    if seen is not None:
+        if highest is None:
+            highest = seen
+        elif seen > highest:
+            highest, polls_below, moved_at = seen, 0, now
+        elif seen == highest:
+            polls_below = 0
+        elif polls_below + 1 < RESET_AFTER_POLLS:
+            polls_below += 1
+        else:
+            highest, polls_below = seen, 0
+    return Track(node, first_seen_at, highest, polls_below, moved_at)
+
+
 def _changes(before: Mapping[str, Track], after: Mapping[str, Track]) -> Iterator[Change]:
     for node_id, new in after.items():
         old = before.get(node_id)
         if old is None:
             yield Change.JOINED
-        elif old.online != new.online:
-            yield Change.RETURNED if new.online else Change.LOST
+        elif old.node.online != new.node.online:
+            yield Change.RETURNED if new.node.online else Change.LOST
     for _ in before.keys() - after.keys():
         yield Change.FORGOTTEN
