@@ -19,6 +19,9 @@ from exporter.pieces import Pieces, merged
 # The fastest level: it makes a page about 15 times smaller, the slowest one 20 times for six times the work.
 _GZIP_LEVEL = 1
 _GZIP = 16 + zlib.MAX_WBITS  # how zlib is told to write gzip's header and trailer
+_STATE_BYTES = (
+    65_536  # so much is compressed in a quarter of a millisecond, and a compressor's state is four times that
+)
 
 # The library takes over whatever version= it is asked for, a folded header's line break included.
 _KNOWN = re.compile(
@@ -66,6 +69,7 @@ class Renderer:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
         self._kept: dict[tuple[Form, type[_Head]], _Kept] = {}
+        self._used: set[tuple[Form, type[_Head]]] = set()
 
     def page(self, accept: str = "", accept_encoding: str = "") -> Page:
         """Collect once and write it in the format that `Accept` prefers, with gzip where `Accept-Encoding` has it."""
@@ -74,14 +78,19 @@ class Renderer:
         many, some = (tuple(_lasting(families, lasts)) for lasts in (Lasts.MANY_PAGES, Lasts.SOME_PAGES))
         is_packed = accepts_gzip(accept_encoding)
         kind = _Packed if is_packed else _Plain
-        if (form, kind) not in self._kept:
-            self._kept[form, kind] = _Kept(kind())
-        head = self._kept[form, kind].head((many, some[len(many) :]), form)
+        kept = self._kept.setdefault((form, kind), _Kept(kind()))
+        self._used.add((form, kind))
+        head = kept.head((many, some[len(many) :]), form)
         pieces = head.followed_by(merged(_texts(families[len(some) :], form)))
         return Page(pieces, content_type, "gzip" if is_packed else None)
 
     def forget(self) -> None:
-        """Keep nothing but what lasts for many pages: the rest does so no more, and its memory is wanted."""
+        """Keep nothing but what lasts for many pages, as it was asked for since the last time that this was called.
+
+        The rest lasts no more, and its memory is wanted.
+        """
+        self._kept = {kind: kept for kind, kept in self._kept.items() if kind in self._used}
+        self._used.clear()
         for kept in self._kept.values():
             kept.forget()
 
@@ -115,21 +124,38 @@ class _Plain:
 
 
 class _Packed:
-    """What pages begin with, compressed; more is compressed behind a copy of the compressor's state."""
+    """What pages begin with, compressed; more is compressed behind a copy of the compressor's state.
 
-    def __init__(self, pieces: Pieces = (), state: _Compressor | None = None) -> None:
+    As long as it is short it is kept as it is, and compressed with each page.
+    """
+
+    def __init__(self, pieces: Pieces = (), state: _Compressor | None = None, waiting: tuple[bytes, ...] = ()) -> None:
         self._pieces = pieces
-        self._state: _Compressor = state or zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP)
+        self._state = state
+        self._waiting = waiting
 
     def with_more(self, texts: Iterable[bytes]) -> "_Packed":
         """Return a longer beginning."""
-        state = self._state.copy()
-        return _Packed((*self._pieces, b"".join(map(state.compress, texts))), state)
+        texts = chain(self._waiting, texts)
+        if self._state is not None:
+            state = self._state.copy()
+            return _Packed((*self._pieces, b"".join(map(state.compress, texts))), state)
+        waiting: list[bytes] = []
+        for text in texts:
+            waiting.append(text)
+            if sum(map(len, waiting)) >= _STATE_BYTES:
+                state = _compressor()
+                return _Packed((b"".join(map(state.compress, chain(waiting, texts))),), state)
+        return _Packed(waiting=tuple(waiting))
 
     def followed_by(self, texts: Iterable[bytes]) -> Pieces:
         """Return a page that goes on so, as one member of gzip."""
-        state = self._state.copy()
-        return (*self._pieces, b"".join([*map(state.compress, texts), state.flush()]))
+        state = self._state.copy() if self._state else _compressor()
+        return (*self._pieces, b"".join([*map(state.compress, chain(self._waiting, texts)), state.flush()]))
+
+
+def _compressor() -> _Compressor:
+    return zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP)
 
 
 _Head = _Plain | _Packed

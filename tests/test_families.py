@@ -120,6 +120,7 @@ def test_a_scrape_writes_only_the_ages_anew() -> None:
     ages = second.body.index(b"# HELP localai_p2p_node_last_seen_age_seconds")
     assert kept(second, first) == second.body[:ages]
     assert kept(second_packed, first_packed) == b"".join(second_packed.pieces[:-1])
+    assert len(second_packed.pieces) > 1
 
 
 def test_a_poll_that_says_the_same_but_for_when_nodes_were_seen_writes_only_that_anew() -> None:
@@ -128,6 +129,7 @@ def test_a_poll_that_says_the_same_but_for_when_nodes_were_seen_writes_only_that
     first = world.page()
     world.sees(*(node.seen_at(SERVER_NOW + 5) for node in MANY))
     second = world.page()
+    assert lines(second.body.decode()) == lines(world.stock(""))
     standing = kept(second, first)
     assert second.body.startswith(standing)
     families = re.findall(rb"# HELP localai_p2p_(\w+)", standing)
