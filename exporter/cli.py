@@ -13,10 +13,9 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
+from types import FrameType, MappingProxyType
+from typing import NamedTuple, NoReturn
 
 from exporter import __version__
 from exporter.clock import Clock
@@ -164,8 +163,8 @@ def _demo(settings: Settings, arguments: argparse.Namespace) -> int:
             )
             _print(text.encode())
 
-        watched = replace(settings.target, url=localai.url)
-        return _run(replace(settings, target=watched), stop, announce)
+        watched = settings.target._replace(url=localai.url)
+        return _run(settings._replace(target=watched), stop, announce)
 
 
 def _script(path: str | None) -> str:
@@ -188,8 +187,7 @@ def _healthcheck(settings: Settings, _: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-@dataclass(frozen=True, slots=True)
-class _Command:
+class _Command(NamedTuple):
     """One command.
 
     Attributes:
@@ -206,7 +204,7 @@ class _Command:
     run: Callable[[Settings, argparse.Namespace], int]
     flags: Sequence[str] = ("",)
     more: Callable[[argparse.ArgumentParser], object] = lambda _: None
-    defaults: dict[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, str] = MappingProxyType({})
     usage_exit: int = EXIT_USAGE
     warns: bool = True
 
@@ -316,7 +314,7 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
     try:
         parsed = _parser(name, command).parse_all(words)
         # An empty variable is an absent one.
-        given = command.defaults | {variable: text for variable, text in environ.items() if text}
+        given = {**command.defaults, **{variable: text for variable, text in environ.items() if text}}
         settings = load_settings(vars(parsed), given, command.flags)
         configure(settings.log_level, settings.log_format)
         if command.warns:

@@ -10,22 +10,29 @@ Every metric's name, type, labels and help text stand here and nowhere else. One
     localai_p2p_host_nodes_online{backend="llama_cpp",host="gpu-01",role="worker"} 1.0
 """
 
+from __future__ import annotations
+
 import platform
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import accumulate
 from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client.core import HistogramMetricFamily
-from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from exporter import __version__
+from exporter.buckets import DURATION_BUCKETS
 from exporter.clock import Clock, steady_epoch
 from exporter.families import Definition, Small, Template, Written, escaped, needs_escape
-from exporter.model import DURATION_BUCKETS, Kind, Node, Outcome, PollTotals, ShownNode, View
 from exporter.store import Store
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
+    from exporter.model import Kind, Node, Outcome, PollTotals, ShownNode, View
 
 _KIND = ("role", "backend")
 _NODE = ("role", "backend", "host", "id")
@@ -183,7 +190,7 @@ class P2PCollector(Collector):
         if view is not None and prepared.ages is not None:
             yield NODE_AGE.large(partial(prepared.ages.at, view.snapshot.clock.at(now)), lasts=False)
 
-    def _prepare(self, outcome: Outcome | None, epoch: float, *, fresh: bool) -> "_Prepared":
+    def _prepare(self, outcome: Outcome | None, epoch: float, *, fresh: bool) -> _Prepared:
         families: list[Written] = [Small(family) for family in self._small(outcome, epoch, fresh=fresh)]
         view = outcome.view if outcome else None
         if view is None or not fresh or not view.shown:
@@ -213,8 +220,7 @@ class P2PCollector(Collector):
             yield from _kinds(outcome.view)
 
 
-@dataclass(frozen=True, slots=True)
-class _Ages:
+class _Ages(NamedTuple):
     """What the ages of nodes are made of: a template, and when each of them was last seen."""
 
     template: Template
@@ -224,8 +230,7 @@ class _Ages:
         return self.template.filled([server_now - last_seen for last_seen in self.last_seen])
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
+class _Prepared(NamedTuple):
     """What scrapes are given until something changes: families, and what the ages are made of."""
 
     outcome: Outcome | None

@@ -7,8 +7,8 @@ the library's encoder, and its text is kept with it. To a registry and its filte
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
+from typing import NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import generate_latest as encode_text
@@ -137,8 +137,7 @@ class Template:
         return self._text % tuple(values)
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(NamedTuple):
     """One metric, as it is documented.
 
     Attributes:

@@ -4,15 +4,14 @@ import argparse
 import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from exporter.durations import parse_duration
 from exporter.errors import UsageError
 from exporter.files import read_file
-from exporter.settings import ApiKeyFile, ListenAddress, Settings, Target, api_key, base_url, proxy_url
+from exporter.settings import ApiKeyFile, ListenAddress, Settings, Target, api_key, base_url, fitting, proxy_url
 
 VARIABLE_PREFIX = "P2P_EXPORTER_"
 API_KEY_VARIABLE = "LOCALAI_API_KEY"
@@ -71,8 +70,7 @@ def _one_of(*words: str) -> Callable[[str], str]:
     return parse
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(NamedTuple):
     """One flag.
 
     Attributes:
@@ -335,7 +333,7 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str], beginnin
         "log_level": values.get("log.level"),
         "log_format": values.get("log.format"),
     }
-    return Settings(target=Target(**_present(target)), **_present(program))
+    return Settings(target=fitting(Target(**_present(target))), **_present(program))
 
 
 def _present(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,9 +4,9 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from exporter.durations import format_duration
@@ -58,8 +58,7 @@ def api_key(text: str, origin: str) -> Secret:
     return Secret(key)
 
 
-@dataclass(frozen=True, slots=True)
-class ApiKeyFile:
+class ApiKeyFile(NamedTuple):
     """Where the key lies. It is read again when the file changes: Kubernetes rotates secrets in place."""
 
     path: Path
@@ -143,8 +142,7 @@ def _is_host(host: str) -> bool:
     return ":" in host or re.fullmatch(r"[\w.-]+", encoded, re.ASCII) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class ListenAddress:
+class ListenAddress(NamedTuple):
     """Where the HTTP server listens; an empty host is every interface."""
 
     host: str
@@ -166,8 +164,7 @@ class ListenAddress:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(NamedTuple):
     """One LocalAI, and how it is watched. Times are in seconds, sizes in bytes."""
 
     url: str = "http://localhost:8080"
@@ -183,40 +180,41 @@ class Target:
     stale_after: float = 60.0
     node_retention: float = 86_400.0
     node_limit: int = 5_000
-    expected: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    expected: Mapping[str, int] = MappingProxyType({})
     expected_hosts: tuple[str, ...] = ()
     collect_token: bool = False
 
-    def __post_init__(self) -> None:
-        """Check what belongs together.
 
-        Raises:
-            UsageError: the parts do not fit; the text names the flags.
-        """
-        if self.poll_interval < MINIMUM_INTERVAL_SECONDS:
-            raise UsageError(f"--poll.interval must be at least {format_duration(MINIMUM_INTERVAL_SECONDS)}")
-        if not 0 < self.poll_timeout <= self.poll_interval:
-            raise UsageError(
-                f"--poll.timeout {format_duration(self.poll_timeout)} must be above 0 and no longer than "
-                f"--poll.interval {format_duration(self.poll_interval)}: a poll has to end before the next one starts"
-            )
-        longest = self.poll_interval + self.poll_timeout
-        if self.stale_after < longest:
-            raise UsageError(
-                f"--poll.stale-after {format_duration(self.stale_after)} must be no shorter than --poll.interval and "
-                f"--poll.timeout together, {format_duration(longest)}: series would vanish between two good polls"
-            )
-        if self.node_retention <= 0:
-            raise UsageError("--node.retention must be above 0")
-        if (self.tls_cert_file is None) != (self.tls_key_file is None):
-            raise UsageError("--localai.tls-cert-file and --localai.tls-key-file go together: give both or neither")
+def fitting(target: Target) -> Target:
+    """Return a target whose parts fit together: each of them was checked when it was read.
+
+    Raises:
+        UsageError: the parts do not fit; the text names the flags.
+    """
+    if target.poll_interval < MINIMUM_INTERVAL_SECONDS:
+        raise UsageError(f"--poll.interval must be at least {format_duration(MINIMUM_INTERVAL_SECONDS)}")
+    if not 0 < target.poll_timeout <= target.poll_interval:
+        raise UsageError(
+            f"--poll.timeout {format_duration(target.poll_timeout)} must be above 0 and no longer than "
+            f"--poll.interval {format_duration(target.poll_interval)}: a poll has to end before the next one starts"
+        )
+    longest = target.poll_interval + target.poll_timeout
+    if target.stale_after < longest:
+        raise UsageError(
+            f"--poll.stale-after {format_duration(target.stale_after)} must be no shorter than --poll.interval and "
+            f"--poll.timeout together, {format_duration(longest)}: series would vanish between two good polls"
+        )
+    if target.node_retention <= 0:
+        raise UsageError("--node.retention must be above 0")
+    if (target.tls_cert_file is None) != (target.tls_key_file is None):
+        raise UsageError("--localai.tls-cert-file and --localai.tls-key-file go together: give both or neither")
+    return target
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(NamedTuple):
     """Everything that the program was told."""
 
-    target: Target = field(default_factory=Target)
+    target: Target = Target()
     listen_addresses: tuple[ListenAddress, ...] = (ListenAddress("", 10_040),)
     systemd_socket: bool = False
     health_address: ListenAddress | None = None

@@ -17,7 +17,14 @@ import exporter
 LOADING = (sys.executable, "-P", str(Path(loading.__file__)))
 
 LIBRARIES = ("requests", "urllib3", "charset_normalizer", "certifi", "idna", "http.cookiejar")
-ASKING = ("exporter.client", "exporter.adapter", "exporter.localai", "exporter.decode", "exporter.poller")
+ASKING = (
+    "exporter.client",
+    "exporter.adapter",
+    "exporter.localai",
+    "exporter.decode",
+    "exporter.model",
+    "exporter.poller",
+)
 """What asks LocalAI, and what that is made with."""
 
 OTHER_COMMANDS = ("exporter.doctor", "exporter.healthcheck", "exporter.simulator", "exporter.textfile")
@@ -43,6 +50,13 @@ def loaded(arguments: Sequence[str]) -> Mapping[str, str]:
     )
     assert "Traceback" not in done.stderr
     return began(done.stdout)
+
+
+def source(module: str) -> str:
+    spec = find_spec(module)
+    assert spec
+    assert spec.origin
+    return Path(spec.origin).read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +85,13 @@ def test_what_asks_localai_is_loaded_by_the_thread_that_asks(module: str, served
 @pytest.mark.parametrize("module", SERVING)
 def test_what_serves_is_loaded_before_the_threads_that_serve(module: str, served: Mapping[str, str]) -> None:
     assert served[module] == "MainThread"
+
+
+def test_no_dataclass_is_made_before_the_threads_that_serve(served: Mapping[str, str]) -> None:
+    ours = [name for name, thread in served.items() if name.startswith("exporter.") and thread == "MainThread"]
+    assert "exporter.settings" in ours
+    assert [name for name in ours if "@dataclass" in source(name)] == []
+    assert "@dataclass" in source("exporter.model")
 
 
 def test_a_page_loads_nothing(served: Mapping[str, str]) -> None:
