@@ -22,6 +22,7 @@ from exporter.clock import Clock
 from exporter.errors import UsageError
 from exporter.flags import LOOP_FREE, VARIABLE_PREFIX, add_flags, load_settings, unknown_variables
 from exporter.listen import systemd_sockets
+from exporter.loading import lasting
 from exporter.log import configure, fields
 from exporter.settings import Settings, concerns
 
@@ -75,16 +76,12 @@ def _without_created_series() -> None:
 
 
 def _run(settings: Settings, stop: threading.Event, announce: Callable[[Sequence[str]], None] | None = None) -> int:
-    # What a start loads and makes stays: to look through it for garbage would take a twentieth of the start.
-    gc.disable()
-    try:
+    with lasting():
         from exporter.app import Exporter  # noqa: PLC0415
 
         _without_created_series()
         sockets = systemd_sockets(os.environ) if settings.systemd_socket else None
         exporter = Exporter(settings, Clock.system(), sockets)
-    finally:
-        gc.enable()
     try:
         if announce:
             announce(exporter.urls)
