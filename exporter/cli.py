@@ -39,6 +39,10 @@ EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_TERMINATED = 128 + signal.SIGTERM
 """As shells name the end by a signal."""
 
+_TURN_SECONDS = 0.0001
+"""How long a thread keeps the interpreter while others want it. A scrape gives it away and wants it back a dozen times,
+and would wait for it 5 ms each time, Python's default, while the loop makes use of LocalAI's answer."""
+
 
 def _print(text: bytes) -> None:
     """Write to standard output, here, where a reader that has gone is expected, and not on Python's way out.
@@ -76,6 +80,7 @@ def _without_created_series() -> None:
 
 
 def _run(settings: Settings, stop: threading.Event, announce: Callable[[Sequence[str]], None] | None = None) -> int:
+    sys.setswitchinterval(_TURN_SECONDS)
     with lasting():
         from exporter.app import Exporter  # noqa: PLC0415
 
