@@ -94,7 +94,7 @@ class Flag(NamedTuple):
     @property
     def variable(self) -> str:
         """The environment variable of this flag."""
-        return VARIABLE_PREFIX + re.sub("[.-]", "_", self.name).upper()
+        return VARIABLE_PREFIX + self.name.replace(".", "_").replace("-", "_").upper()
 
 
 FLAGS = (
