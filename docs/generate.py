@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from exporter.buckets import DURATION_BUCKETS
 from exporter.errors import REASONS, Reason
 from exporter.metrics import DEFINITIONS
-from exporter.model import DURATION_BUCKETS, Change, Hidden
+from exporter.model import Change, Hidden
 
 FOLDER = Path(__file__).parent
 

@@ -1,17 +1,18 @@
 """The newest outcome and the clocks become metric families: the ages anew at each scrape, all else when it changes."""
 
+from __future__ import annotations
+
 import platform
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
+from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client.core import HistogramMetricFamily
-from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from exporter import __version__
-from exporter.ages import Ages
+from exporter.buckets import DURATION_BUCKETS
 from exporter.clock import Clock, steady_epoch
 from exporter.families import Lasts, Small, Written
 from exporter.metrics import (
@@ -37,9 +38,14 @@ from exporter.metrics import (
     TOKEN_INFO,
     UP,
 )
-from exporter.model import DURATION_BUCKETS, Outcome, PollTotals, View
 from exporter.nodes import Moments, Standing
 from exporter.store import Store
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
+    from exporter.ages import Ages
+    from exporter.model import Outcome, PollTotals, View
 
 
 class P2PCollector(Collector):
@@ -100,7 +106,7 @@ class P2PCollector(Collector):
         if view is not None and prepared.ages is not None:
             yield NODE_AGE.large(partial(prepared.ages.texts, view.snapshot.clock.at(now)), Lasts.ONE_PAGE)
 
-    def _prepare(self, outcome: Outcome | None, epoch: float, *, fresh: bool) -> "_Prepared":
+    def _prepare(self, outcome: Outcome | None, epoch: float, *, fresh: bool) -> _Prepared:
         small = tuple(Small(family) for family in self._small(outcome, epoch, fresh=fresh))
         view = outcome.view if outcome else None
         if view is None or not fresh or not view.shown:
@@ -135,8 +141,7 @@ class P2PCollector(Collector):
             yield from _kinds(outcome.view)
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
+class _Prepared(NamedTuple):
     """What scrapes are given until something changes: families, and what the ages are made of."""
 
     outcome: Outcome | None

@@ -7,9 +7,9 @@ written by the library's encoder, and its text is kept with it. To a registry an
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum, IntEnum, auto
 from itertools import islice
+from typing import NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import generate_latest as encode_text
@@ -133,8 +133,7 @@ class Large(Written):
         return self._make()
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(NamedTuple):
     """One metric, as it is documented.
 
     Attributes:

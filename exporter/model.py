@@ -205,10 +205,6 @@ class PollTotals:
     seconds: float = 0.0
 
 
-DURATION_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Upper bounds in seconds: from a loopback's few milliseconds to the default deadline of a poll."""
-
-
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why a poll failed: what a `PollError` says, without the frames that an exception keeps alive.

@@ -1,13 +1,18 @@
 """The families that have a sample for each node: of megabytes, where there are thousands of nodes."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
 from itertools import starmap
 from operator import attrgetter, eq, itemgetter
+from typing import TYPE_CHECKING
 
 from exporter.ages import Ages
 from exporter.families import COUNT, EXACT, TEXT, Lasts, Written, escaped, needs_escape
 from exporter.metrics import HOST_NODES_ONLINE, NODE_AGE, NODE_HEARTBEAT, NODE_INFO, NODE_LAST_SEEN, NODE_ONLINE
-from exporter.model import Kind, Node, Track
+
+if TYPE_CHECKING:
+    from exporter.model import Kind, Node, Track
 
 _TEXTS_OF_A_NODE = tuple(map(attrgetter, ("id", "host", "name", "service_id", "tunnel_address")))
 _ALL_BUT_LAST_SEEN = itemgetter(slice(None, -1))
@@ -119,5 +124,10 @@ class Moments:
 
 
 def _escaped(node: Node) -> Node:
-    id_, host, name, service_id, tunnel_address = (escaped(text_of(node)) for text_of in _TEXTS_OF_A_NODE)
-    return Node(node.kind, id_, host, name, service_id, tunnel_address, node.online, node.last_seen)
+    return node._replace(
+        id=escaped(node.id),
+        host=escaped(node.host),
+        name=escaped(node.name),
+        service_id=escaped(node.service_id),
+        tunnel_address=escaped(node.tunnel_address),
+    )

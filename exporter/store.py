@@ -1,6 +1,11 @@
 """The newest outcome, swapped whole: a scrape sees one poll or the next, never a half of each."""
 
-from exporter.model import Outcome
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from exporter.model import Outcome
 
 
 class Store:
