@@ -13,11 +13,11 @@ from series import Family
 from exporter.app import make_registry
 from exporter.client import Answer
 from exporter.clock import Clock
-from exporter.collector import DEFINITIONS
 from exporter.decode import federation, lists_snapshot, stats, workers
 from exporter.errors import PollError, Reason
 from exporter.http1 import Request
 from exporter.localai import LocalAI
+from exporter.metrics import DEFINITIONS
 from exporter.model import ClockReading, Snapshot
 from exporter.poller import Asker, Poller
 from exporter.settings import Target

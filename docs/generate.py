@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from exporter import collector, fleetcollector
+from exporter import fleetmetrics, metrics
+from exporter.buckets import DURATION_BUCKETS
 from exporter.errors import REASONS, Reason
 from exporter.families import Definition
 from exporter.fleet import Listing, Status
-from exporter.model import DURATION_BUCKETS, Change, Hidden
+from exporter.model import Change, Hidden
 from exporter.retention import MODEL_LIMIT
 
 FOLDER = Path(__file__).parent
@@ -15,7 +16,7 @@ FOLDER = Path(__file__).parent
 _METRICS_HEAD = """\
 # Metrics
 
-Generated from `exporter/collector.py` and `exporter/fleetcollector.py` by `./run docs`. Besides these there are
+Generated from `exporter/metrics.py` and `exporter/fleetmetrics.py` by `./run docs`. Besides these there are
 `process_*` and `python_*` from prometheus_client, which `--web.disable-exporter-metrics` leaves out.
 
 """
@@ -30,7 +31,7 @@ With `--collector.distributed` alone.
 
 def metrics_page() -> str:
     """Return docs/metrics.md."""
-    p2p, distributed = _table(collector.DEFINITIONS), _table(fleetcollector.DEFINITIONS)
+    p2p, distributed = _table(metrics.DEFINITIONS), _table(fleetmetrics.DEFINITIONS)
     return f"{_METRICS_HEAD}{p2p}{_DISTRIBUTED_HEAD}{distributed}{_labels()}"
 
 

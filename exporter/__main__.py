@@ -2,7 +2,15 @@
 
 import sys
 
-from exporter.cli import main
+from exporter.loading import lasting
+
+
+def main() -> int:
+    """Run the program and return its exit code."""
+    with lasting():
+        from exporter import cli  # noqa: PLC0415
+    return cli.main()
+
 
 if __name__ == "__main__":
     sys.exit(main())

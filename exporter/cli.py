@@ -13,16 +13,17 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
+from types import FrameType, MappingProxyType
+from typing import NamedTuple, NoReturn
 
 from exporter import __version__
 from exporter.clock import Clock
 from exporter.errors import UsageError
 from exporter.flags import LOOP_FREE, VARIABLE_PREFIX, add_flags, load_settings, unknown_variables
 from exporter.listen import systemd_sockets
+from exporter.loading import lasting
 from exporter.log import configure, fields
 from exporter.settings import Settings, concerns
 
@@ -38,6 +39,10 @@ EXIT_UNKNOWN = 3
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_TERMINATED = 128 + signal.SIGTERM
 """As shells name the end by a signal."""
+
+_TURN_SECONDS = 0.0001
+"""How long a thread keeps the interpreter while others want it. A scrape gives it away and wants it back a dozen times,
+and would wait for it 5 ms each time, Python's default, while the loop makes use of LocalAI's answer."""
 
 
 def _print(text: bytes) -> None:
@@ -76,16 +81,13 @@ def _without_created_series() -> None:
 
 
 def _run(settings: Settings, stop: threading.Event, announce: Callable[[Sequence[str]], None] | None = None) -> int:
-    # What a start loads and makes stays: to look through it for garbage would take a twentieth of the start.
-    gc.disable()
-    try:
+    sys.setswitchinterval(_TURN_SECONDS)
+    with lasting():
         from exporter.app import Exporter  # noqa: PLC0415
 
         _without_created_series()
         sockets = systemd_sockets(os.environ) if settings.systemd_socket else None
         exporter = Exporter(settings, Clock.system(), sockets)
-    finally:
-        gc.enable()
     try:
         if announce:
             announce(exporter.urls)
@@ -188,8 +190,7 @@ def _healthcheck(settings: Settings, _: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-@dataclass(frozen=True, slots=True)
-class _Command:
+class _Command(NamedTuple):
     """One command.
 
     Attributes:
@@ -206,7 +207,7 @@ class _Command:
     run: Callable[[Settings, argparse.Namespace], int]
     flags: Sequence[str] = ("",)
     more: Callable[[argparse.ArgumentParser], object] = lambda _: None
-    defaults: dict[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, str] = MappingProxyType({})
     usage_exit: int = EXIT_USAGE
     warns: bool = True
 
@@ -316,7 +317,7 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
     try:
         parsed = _parser(name, command).parse_all(words)
         # An empty variable is an absent one.
-        given = command.defaults | {variable: text for variable, text in environ.items() if text}
+        given = {**command.defaults, **{variable: text for variable, text in environ.items() if text}}
         settings = load_settings(vars(parsed), given, command.flags)
         configure(settings.log_level, settings.log_format)
         if command.warns:

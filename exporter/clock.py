@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 def _elapsed_clock() -> Callable[[], float]:
@@ -13,8 +13,7 @@ def _elapsed_clock() -> Callable[[], float]:
     return lambda: time.clock_gettime(boottime)
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(NamedTuple):
     """Wall time for what is published, monotonic time for every difference.
 
     Attributes:

@@ -1,135 +1,51 @@
-"""The newest outcome and the clocks become metric families: the ages anew at each scrape, all else when it changes.
+"""The newest outcome and the clocks become metric families: the ages anew at each scrape, all else when it changes."""
 
-The name, type, labels and help text of every metric but those of distributed mode stand here and nowhere else. One
-worker looks so::
-
-    localai_p2p_up 1.0
-    localai_p2p_nodes{backend="llama_cpp",role="worker"} 1.0
-    localai_p2p_nodes_online{backend="llama_cpp",role="worker"} 1.0
-    localai_p2p_node_online{backend="llama_cpp",host="gpu-01",id="gpu-01-mENxBjydya",role="worker"} 1.0
-    localai_p2p_node_last_seen_age_seconds{backend="llama_cpp",host="gpu-01",id="gpu-01-mENxBjydya",role="worker"} 7.5
-    localai_p2p_host_nodes_online{backend="llama_cpp",host="gpu-01",role="worker"} 1.0
-"""
+from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import accumulate
-from operator import attrgetter
+from typing import TYPE_CHECKING
 
 from prometheus_client.core import HistogramMetricFamily
-from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from exporter import __version__
+from exporter.buckets import DURATION_BUCKETS
 from exporter.clock import Clock, steady_epoch
-from exporter.families import (
-    COUNT,
-    EXACT,
-    MILLISECONDS,
-    Ages,
-    Definition,
-    Prepared,
-    Small,
-    Written,
-    escaped,
-    needs_escape,
+from exporter.families import Lasts, Small
+from exporter.metrics import (
+    API_INFO,
+    BUILD_INFO,
+    CLOCK_OFFSET,
+    DEFINITIONS,
+    ENABLED,
+    ENTRIES_DROPPED,
+    HOST_EXPECTED,
+    LAST_SUCCESS,
+    MEMBERSHIP_CHANGES,
+    NODE_AGE,
+    NODES,
+    NODES_EXPECTED,
+    NODES_HIDDEN,
+    NODES_ONLINE,
+    POLL_DURATION,
+    POLL_FAILURES,
+    POLLS,
+    SERVER_INFO,
+    TLS_INSECURE,
+    TOKEN_INFO,
+    UP,
 )
-from exporter.model import DURATION_BUCKETS, Kind, Node, Outcome, PollTotals, ShownNode, View
+from exporter.nodes import Moments, Standing
+from exporter.prepared import Prepared
 from exporter.store import Store
 
-_KIND = ("role", "backend")
-_NODE = ("role", "backend", "host", "id")
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
 
-_TEXTS_OF_A_NODE = tuple(map(attrgetter, ("id", "host", "name", "service_id", "tunnel_address")))
-
-UP = Definition("localai_p2p_up", "1 when the newest poll of LocalAI was answered and understood, else 0.")
-ENABLED = Definition(
-    "localai_p2p_enabled", "1 when P2P is on in LocalAI, 0 when it is off; absent where it does not say."
-)
-NODES = Definition("localai_p2p_nodes", "Nodes that LocalAI knows, online or not, by its own total.", _KIND)
-NODES_ONLINE = Definition("localai_p2p_nodes_online", "Nodes that are online by LocalAI's own verdict.", _KIND)
-NODES_EXPECTED = Definition("localai_p2p_nodes_expected", "Nodes that the operator expects to be online.", ("role",))
-NODE_ONLINE = Definition("localai_p2p_node_online", "1 when LocalAI calls the node online, else 0.", _NODE)
-NODE_LAST_SEEN = Definition(
-    "localai_p2p_node_last_seen_timestamp_seconds",
-    "Unix time of the node's last heartbeat, on the node's clock.",
-    _NODE,
-)
-NODE_AGE = Definition(
-    "localai_p2p_node_last_seen_age_seconds",
-    "Seconds since the node's last heartbeat on LocalAI's clock, at the time of the scrape; "
-    "negative when the node's clock runs ahead.",
-    _NODE,
-)
-NODE_HEARTBEAT = Definition(
-    "localai_p2p_node_heartbeat_timestamp_seconds",
-    "Unix time at which the exporter last saw the node's last-seen move, on the exporter's clock; "
-    "absent until it moved once.",
-    _NODE,
-)
-NODE_INFO = Definition(
-    "localai_p2p_node_info",
-    "What LocalAI says of the node; always 1.",
-    (*_NODE, "name", "service_id", "tunnel_address"),
-)
-HOST_NODES_ONLINE = Definition(
-    "localai_p2p_host_nodes_online",
-    "Online nodes of a host: the sum of localai_p2p_node_online over it.",
-    ("role", "backend", "host"),
-)
-HOST_EXPECTED = Definition("localai_p2p_host_expected", "1 for each host that the operator expects.", ("host",))
-MEMBERSHIP_CHANGES = Definition(
-    "localai_p2p_membership_changes_total",
-    "Changes from poll to poll: joined is a new id, lost one that went offline, returned one that came back online, "
-    "forgotten one that LocalAI lists no more.",
-    (*_KIND, "change"),
-    "counter",
-)
-NODES_HIDDEN = Definition(
-    "localai_p2p_nodes_hidden",
-    "Nodes without series of their own: not seen for longer than the retention, or beyond the limit.",
-    (*_KIND, "reason"),
-)
-ENTRIES_DROPPED = Definition(
-    "localai_p2p_entries_dropped",
-    "Entries of LocalAI's newest lists that were not used, because they are invalid, or repeat an id.",
-    (*_KIND, "reason"),
-)
-CLOCK_OFFSET = Definition(
-    "localai_p2p_server_clock_offset_seconds", "LocalAI's clock minus the exporter's, in seconds."
-)
-TOKEN_INFO = Definition(
-    "localai_p2p_token_info",
-    "Which network LocalAI is in: the beginning of the SHA-256 of its join token; always 1.",
-    ("fingerprint",),
-)
-SERVER_INFO = Definition("localai_p2p_server_info", "LocalAI's version, as it says it; always 1.", ("version",))
-BUILD_INFO = Definition(
-    "localai_p2p_exporter_build_info", "The exporter's version and its Python's; always 1.", ("version", "python")
-)
-TLS_INSECURE = Definition("localai_p2p_exporter_tls_insecure", "1 when LocalAI's certificate is not checked, else 0.")
-API_INFO = Definition(
-    "localai_p2p_exporter_api_info",
-    "Which generation of LocalAI's P2P API was read, and from which endpoints; always 1.",
-    ("generation", "source"),
-)
-POLLS = Definition(
-    "localai_p2p_exporter_polls_total", "Polls of LocalAI that ended, failed ones included.", (), "counter"
-)
-POLL_FAILURES = Definition(
-    "localai_p2p_exporter_poll_failures_total", "Polls that failed, by reason.", ("reason",), "counter"
-)
-POLL_DURATION = Definition(
-    "localai_p2p_exporter_poll_duration_seconds", "How long polls took, in seconds.", (), "histogram"
-)
-LAST_SUCCESS = Definition(
-    "localai_p2p_exporter_last_poll_success_timestamp_seconds", "Unix time at which LocalAI was last understood."
-)
-
-DEFINITIONS = tuple(value for value in globals().values() if isinstance(value, Definition))
-"""Every metric of this program but those of distributed mode, in the order of the documentation."""
+    from exporter.model import Outcome, PollTotals, View
 
 
 class P2PCollector(Collector):
@@ -164,6 +80,7 @@ class P2PCollector(Collector):
         self._tls_insecure = tls_insecure
         self._ages = ages
         self._prepared: Prepared | None = None
+        self._standing: Standing | None = None
 
     def describe(self) -> Iterator[Metric]:
         """Name every family that may come, so that the registry refuses a second collector of the same names."""
@@ -187,16 +104,21 @@ class P2PCollector(Collector):
             prepared = self._prepared = self._prepare(outcome, epoch, fresh=fresh)
         yield from prepared.families
         if view is not None and prepared.ages is not None:
-            yield NODE_AGE.large(partial(prepared.ages.at, view.snapshot.clock.at(now)), lasts=False)
+            yield NODE_AGE.large(partial(prepared.ages.texts, view.snapshot.clock.at(now)), Lasts.ONE_PAGE)
 
     def _prepare(self, outcome: Outcome | None, epoch: float, *, fresh: bool) -> Prepared:
-        families: list[Written] = [Small(family) for family in self._small(outcome, epoch, fresh=fresh)]
+        small = tuple(Small(family) for family in self._small(outcome, epoch, fresh=fresh))
         view = outcome.view if outcome else None
         if view is None or not fresh or not view.shown:
-            return Prepared(outcome, epoch, fresh, tuple(families))
-        nodes = _Nodes(view.shown, epoch)
-        families += nodes.families()
-        return Prepared(outcome, epoch, fresh, tuple(families), nodes.ages() if self._ages else None)
+            self._standing = None
+            return Prepared(outcome, epoch, fresh, small)
+        if self._standing is None or not self._standing.follows(view.shown):
+            self._standing = None
+            self._standing = Standing(view.shown)
+        moments = Moments(self._standing.labels, view.shown, epoch)
+        families = *self._standing.families, *small, *moments.families()
+        ages = moments.ages(view.snapshot.clock.server) if self._ages else None
+        return Prepared(outcome, epoch, fresh, families, ages)
 
     def _small(self, outcome: Outcome | None, epoch: float, *, fresh: bool) -> Iterator[Metric]:
         yield BUILD_INFO.single(1, __version__, platform.python_version())
@@ -217,85 +139,6 @@ class P2PCollector(Collector):
         if fresh:
             yield from _server(outcome.view, epoch)
             yield from _kinds(outcome.view)
-
-
-class _Nodes:
-    """Writes the families that have a sample for each node; one when it is asked for, as each may have megabytes."""
-
-    def __init__(self, shown: tuple[ShownNode, ...], epoch: float) -> None:
-        self._shown = _written(shown)
-        self._epoch = epoch
-
-    def families(self) -> Iterator[Written]:
-        yield NODE_ONLINE.large(self._online)
-        if any(item.node.last_seen is not None for item in self._shown):
-            yield NODE_LAST_SEEN.large(self._last_seen)
-        if any(item.moved_at is not None for item in self._shown):
-            yield NODE_HEARTBEAT.large(self._heartbeats)
-        yield NODE_INFO.large(self._infos)
-        yield HOST_NODES_ONLINE.large(self._hosts)
-
-    def ages(self) -> Ages | None:
-        seen, moments = self._seen()
-        return Ages(NODE_AGE.template(_labels(seen), MILLISECONDS), tuple(moments)) if seen else None
-
-    def _seen(self) -> tuple[list[Node], list[float]]:
-        seen = [item.node for item in self._shown if item.node.last_seen is not None]
-        return seen, [node.last_seen for node in seen if node.last_seen is not None]
-
-    def _online(self) -> bytes:
-        nodes = [item.node for item in self._shown]
-        return NODE_ONLINE.template(_labels(nodes), COUNT).filled([node.online for node in nodes])
-
-    def _last_seen(self) -> bytes:
-        seen, moments = self._seen()
-        return NODE_LAST_SEEN.template(_labels(seen), EXACT).filled(moments)
-
-    def _heartbeats(self) -> bytes:
-        moved = [item.node for item in self._shown if item.moved_at is not None]
-        moments = [self._epoch + item.moved_at for item in self._shown if item.moved_at is not None]
-        return NODE_HEARTBEAT.template(_labels(moved), MILLISECONDS).filled(moments)
-
-    def _infos(self) -> bytes:
-        labels = [
-            f'{{backend="{node.kind.backend}",host="{node.host}",id="{node.id}",name="{node.name}",role="{node.kind.role}",'
-            f'service_id="{node.service_id}",tunnel_address="{node.tunnel_address}"}}'
-            for node in (item.node for item in self._shown)
-        ]
-        return NODE_INFO.template(labels, "1.0").filled()
-
-    def _hosts(self) -> bytes:
-        online: dict[tuple[Kind, str], int] = {}
-        for item in self._shown:
-            key = item.node.kind, item.node.host
-            online[key] = online.get(key, 0) + item.node.online
-        labels = [f'{{backend="{kind.backend}",host="{host}",role="{kind.role}"}}' for kind, host in online]
-        return HOST_NODES_ONLINE.template(labels, COUNT).filled(online.values())
-
-
-def _labels(nodes: Iterable[Node]) -> list[str]:
-    return [
-        f'{{backend="{node.kind.backend}",host="{node.host}",id="{node.id}",role="{node.kind.role}"}}' for node in nodes
-    ]
-
-
-def _written(shown: tuple[ShownNode, ...]) -> tuple[ShownNode, ...]:
-    """Return the same with texts that can stand in a template: nearly always they can, and it is looked at once."""
-    nodes = [item.node for item in shown]
-    if any(needs_escape("".join(map(text_of, nodes))) for text_of in _TEXTS_OF_A_NODE):
-        return tuple(replace(item, node=_escaped(item.node)) for item in shown)
-    return shown
-
-
-def _escaped(node: Node) -> Node:
-    return replace(
-        node,
-        id=escaped(node.id),
-        host=escaped(node.host),
-        name=escaped(node.name),
-        service_id=escaped(node.service_id),
-        tunnel_address=escaped(node.tunnel_address),
-    )
 
 
 def _totals(outcome: Outcome) -> Iterator[Metric]:

@@ -17,7 +17,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from exporter.entries import SPELLED_BY_LISTS, SPELLED_BY_P2P, NodeList, figure_of, read_list
@@ -37,19 +37,25 @@ _LIST_KEYS = re.compile(r"(?:.*_)?nodes")
 
 
 @dataclass(frozen=True, slots=True)
-class Workers:
-    """What `/api/p2p/workers` says; its shape tells the generation."""
+class Lists:
+    """What `/api/p2p/workers` or `/api/p2p/federation` says.
+
+    Attributes:
+        generation: which the shape of the answer tells.
+        by_kind: its lists.
+        unknown_lists: names of lists beside them that nobody knows.
+    """
 
     generation: str
-    lists: Mapping[Kind, NodeList]
-    unknown_lists: tuple[str, ...]
+    by_kind: Mapping[Kind, NodeList]
+    unknown_lists: tuple[str, ...] = ()
 
 
 def _shape(detail: str) -> NoReturn:
     raise PollError(Reason.SHAPE, detail)
 
 
-def workers(body: bytes, now: float, budget: Budget = UNLIMITED) -> Workers:
+def workers(body: bytes, now: float, budget: Budget = UNLIMITED) -> Lists:
     """Read `/api/p2p/workers`.
 
     Args:
@@ -64,7 +70,7 @@ def workers(body: bytes, now: float, budget: Budget = UNLIMITED) -> Workers:
     value = parse_object(body, where, budget)
     if "llama_cpp" not in value and "mlx" not in value:
         only = {LLAMA_CPP: read_list(value, "nodes", LLAMA_CPP, SPELLED_BY_LISTS, now=now, where=where, budget=budget)}
-        return Workers("2", only, _unknown_lists(value, "nodes"))
+        return Lists("2", only, _unknown_lists(value, "nodes"))
     if not isinstance(value.get("nodes", []), list | None):
         # It repeats llama_cpp.nodes for older readers. It is not read, but it tells whether we understand the rest.
         _shape(f"{where} has no list 'nodes'")
@@ -74,15 +80,15 @@ def workers(body: bytes, now: float, budget: Budget = UNLIMITED) -> Workers:
         if not isinstance(backend, dict):
             _shape(f"{where} has no object {kind.backend!r}")
         lists[kind] = read_list(backend, "nodes", kind, SPELLED_BY_LISTS, now=now, where=where, budget=budget)
-    return Workers("3", lists, _unknown_lists(value, "nodes", *(kind.backend for kind in lists)))
+    return Lists("3", lists, _unknown_lists(value, "nodes", *(kind.backend for kind in lists)))
 
 
-def federation(body: bytes, now: float, budget: Budget = UNLIMITED) -> NodeList:
-    """Read `/api/p2p/federation`; arguments and errors as for `workers`."""
+def federation(body: bytes, now: float, budget: Budget = UNLIMITED) -> Lists:
+    """Read `/api/p2p/federation`, which is the same in generations 2 and 3; arguments and errors as for `workers`."""
     where = "/api/p2p/federation"
     value = parse_object(body, where, budget)
     found = read_list(value, "nodes", FEDERATED, SPELLED_BY_LISTS, now=now, where=where, budget=budget)
-    return replace(found, unknown_lists=_unknown_lists(value, "nodes"))
+    return Lists("2-3", {FEDERATED: found}, _unknown_lists(value, "nodes"))
 
 
 def _unknown_lists(value: Mapping[str, Any], *known: str) -> tuple[str, ...]:
@@ -128,10 +134,10 @@ def stats(body: bytes, generation: str, budget: Budget = UNLIMITED) -> Mapping[K
 
 
 def lists_snapshot(
-    worker_lists: Workers, federated: NodeList, totals: Mapping[Kind, tuple[int, int]], clock: ClockReading
+    worker_lists: Lists, federated: Lists, totals: Mapping[Kind, tuple[int, int]], clock: ClockReading
 ) -> Snapshot:
     """Put the three answers of generations 2 and 3 together; LocalAI's totals stand as it gives them."""
-    by_kind = {**worker_lists.lists, FEDERATED: federated}
+    by_kind = {**worker_lists.by_kind, **federated.by_kind}
     return Snapshot(
         source=Source.LISTS,
         generation=worker_lists.generation,

@@ -20,12 +20,19 @@ PRESUMED_FUTURE_SECONDS = 366 * 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class NodeList:
-    """The usable entries of one list, how many were not, and the names of lists beside it that nobody knows."""
+    """What one list says.
+
+    Attributes:
+        nodes: its usable entries.
+        invalid: how many entries are not usable.
+        duplicate: how many repeat an id.
+        ruled: how many give no verdict on being online, so that the 40-second rule did.
+    """
 
     nodes: tuple[Node, ...]
-    invalid: int
-    duplicate: int
-    unknown_lists: tuple[str, ...] = ()
+    invalid: int = 0
+    duplicate: int = 0
+    ruled: int = 0
 
 
 def text_of(entry: Mapping[str, Any], key: str) -> str:
@@ -42,15 +49,14 @@ def text_of(entry: Mapping[str, Any], key: str) -> str:
     return value
 
 
-def moment_of(entry: Mapping[str, Any], key: str, now: float) -> float | None:
-    """Return the Unix seconds of a timestamp; None where there is none at which anybody can have been seen.
+def moment_of(value: object, now: float) -> float | None:
+    """Return the Unix seconds of a timestamp; None where that is none at which anybody can have been seen.
 
     Args:
-        entry: what has it.
-        key: under which.
+        value: what an entry says.
         now: LocalAI's Unix time in seconds.
     """
-    moment = parse_timestamp(entry.get(key))
+    moment = parse_timestamp(value)
     return moment if moment is not None and 0 <= moment <= now + PRESUMED_FUTURE_SECONDS else None
 
 
@@ -93,7 +99,7 @@ def _node(entry: Any, kind: Kind, keys: Spelling, now: float) -> Node:
     node_id, name = text_of(entry, keys.id), text_of(entry, keys.name)
     if not node_id:
         raise TypeError
-    last_seen = moment_of(entry, keys.last_seen, now)
+    last_seen = moment_of(entry.get(keys.last_seen), now)
     if keys.online is None or keys.online not in entry:
         online = last_seen is not None and now - last_seen < ONLINE_WITHIN_SECONDS
     elif isinstance(entry[keys.online], bool):
@@ -136,17 +142,18 @@ def read_list(
     entries = value[key] or ()
     budget.check_nodes(len(entries), where)
     nodes: dict[str, Node] = {}
-    invalid = duplicate = 0
+    invalid = duplicate = ruled = 0
     for entry in while_on_time(entries, budget.on_time):
         try:
             node = _node(entry, kind, keys, now)
         except TypeError:
             invalid += 1
             continue
+        ruled += keys.online not in entry
         first = nodes.setdefault(node.id, node)
         if first is not node:
             duplicate += 1
             # The same node listed twice is as alive as its livelier entry says.
             if (node.online, node.last_seen or 0.0) > (first.online, first.last_seen or 0.0):
                 nodes[node.id] = node
-    return NodeList(tuple(nodes.values()), invalid, duplicate)
+    return NodeList(tuple(nodes.values()), invalid, duplicate, ruled)

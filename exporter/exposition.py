@@ -5,19 +5,22 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeGuard
+from itertools import chain
+from typing import NamedTuple, Protocol, Self
 
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.exposition import choose_encoder
 
-from exporter.families import END, Form, Written, encoded
+from exporter.families import END, Form, Lasts, Written, encoded
 from exporter.pieces import Pieces, merged
 
 # The fastest level: it makes a page about 15 times smaller, the slowest one 20 times for six times the work.
 _GZIP_LEVEL = 1
 _GZIP = 16 + zlib.MAX_WBITS  # how zlib is told to write gzip's header and trailer
+_STATE_BYTES = (
+    65_536  # so much is compressed in a quarter of a millisecond, and a compressor's state is four times that
+)
 
 # The library takes over whatever version= it is asked for, a folded header's line break included.
 _KNOWN = re.compile(
@@ -38,8 +41,7 @@ _MEDIA = {
 _WEIGHT = re.compile(r"q\s*=\s*([01](?:\.[0-9]*)?)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """An HTTP body and what its header says of it."""
 
     pieces: Pieces
@@ -56,7 +58,7 @@ class Renderer:
     """Writes pages of one registry, for one thread at a time.
 
     What a page begins with is kept, plain or compressed as it was asked for, and serves the next ones while its
-    families are the same objects. So the families that last go first.
+    families are the same objects. So the families that last longer go first.
 
     Args:
         registry: whose families may write themselves, or be such as the library's encoders write.
@@ -64,35 +66,56 @@ class Renderer:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
-        self._kept: dict[tuple[Form, type[_Head]], tuple[tuple[Written, ...], _Head]] = {}
+        self._kept: dict[tuple[Form, type[_Head]], _Kept] = {}
+        self._used: set[tuple[Form, type[_Head]]] = set()
 
     def page(self, accept: str = "", accept_encoding: str = "") -> Page:
         """Collect once and write it in the format that `Accept` prefers, with gzip where `Accept-Encoding` has it."""
         form, content_type = _choose(accept)
         families = list(self._registry.collect())
-        lasting = tuple(filter(_lasts, families))
+        many, some = (_lasting(families, lasts) for lasts in (Lasts.MANY_PAGES, Lasts.SOME_PAGES))
+        passing = (one for one in families if not isinstance(one, Written) or one.lasts is Lasts.ONE_PAGE)
         is_packed = accepts_gzip(accept_encoding)
-        head = self._head(lasting, form, _Packed if is_packed else _Plain)
-        pieces = head.followed_by(merged(_texts((one for one in families if not _lasts(one)), form)))
+        kind = _Packed if is_packed else _Plain
+        kept = self._kept.setdefault((form, kind), _Kept(kind()))
+        self._used.add((form, kind))
+        head = kept.head((many, some), form)
+        pieces = head.followed_by(merged(_texts(passing, form)))
         return Page(pieces, content_type, "gzip" if is_packed else None)
 
     def forget(self) -> None:
-        """Keep nothing: what lasted does so no more, and its memory is wanted for what follows it."""
-        self._kept.clear()
+        """Keep nothing but what lasts for many pages, as it was asked for since the last time that this was called.
 
-    def _head(self, families: tuple[Written, ...], form: Form, kind: "type[_Head]") -> "_Head":
-        of, head = self._kept.get((form, kind), ((), None))
-        if head is None or len(of) != len(families) or not all(map(operator.is_, of, families)):
-            head = kind(merged(family.text(form) for family in families))
-            self._kept[form, kind] = families, head
-        return head
+        The rest lasts no more, and its memory is wanted.
+        """
+        self._kept = {kind: kept for kind, kept in self._kept.items() if kind in self._used}
+        self._used.clear()
+        for kept in self._kept.values():
+            kept.forget()
+
+
+class _Compressor(Protocol):
+    """What `zlib.compressobj` returns, whose type has no name."""
+
+    def compress(self, data: bytes, /) -> bytes:
+        """Take more, and return what has come out."""
+
+    def flush(self) -> bytes:
+        """Return the rest."""
+
+    def copy(self) -> Self:
+        """Return one that goes on from here."""
 
 
 class _Plain:
     """What pages begin with, as it is."""
 
-    def __init__(self, texts: Iterable[bytes]) -> None:
-        self._pieces = tuple(texts)
+    def __init__(self, pieces: Pieces = ()) -> None:
+        self._pieces = pieces
+
+    def with_more(self, texts: Iterable[bytes]) -> "_Plain":
+        """Return a longer beginning."""
+        return _Plain((*self._pieces, *texts))
 
     def followed_by(self, texts: Iterable[bytes]) -> Pieces:
         """Return a page that goes on so."""
@@ -100,23 +123,74 @@ class _Plain:
 
 
 class _Packed:
-    """What pages begin with, compressed; another page's end is compressed behind a copy of the compressor's state."""
+    """What pages begin with, compressed; more is compressed behind a copy of the compressor's state.
 
-    def __init__(self, texts: Iterable[bytes]) -> None:
-        self._state = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP)
-        self._beginning = b"".join(map(self._state.compress, texts))
+    As long as it is short it is kept as it is, and compressed with each page.
+    """
+
+    def __init__(self, pieces: Pieces = (), state: _Compressor | None = None, waiting: tuple[bytes, ...] = ()) -> None:
+        self._pieces = pieces
+        self._state = state
+        self._waiting = waiting
+
+    def with_more(self, texts: Iterable[bytes]) -> "_Packed":
+        """Return a longer beginning."""
+        texts = chain(self._waiting, texts)
+        if self._state is not None:
+            state = self._state.copy()
+            return _Packed((*self._pieces, b"".join(map(state.compress, texts))), state)
+        waiting: list[bytes] = []
+        for text in texts:
+            waiting.append(text)
+            if sum(map(len, waiting)) >= _STATE_BYTES:
+                state = _compressor()
+                return _Packed((b"".join(map(state.compress, chain(waiting, texts))),), state)
+        return _Packed(waiting=tuple(waiting))
 
     def followed_by(self, texts: Iterable[bytes]) -> Pieces:
         """Return a page that goes on so, as one member of gzip."""
-        state = self._state.copy()
-        return self._beginning, b"".join([*map(state.compress, texts), state.flush()])
+        state = self._state.copy() if self._state else _compressor()
+        return (*self._pieces, b"".join([*map(state.compress, chain(self._waiting, texts)), state.flush()]))
+
+
+def _compressor() -> _Compressor:
+    return zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP)
 
 
 _Head = _Plain | _Packed
 
 
-def _lasts(family: Metric) -> TypeGuard[Written]:
-    return isinstance(family, Written) and family.lasts
+class _Kept:
+    """What pages of one kind begin with: as far as their families are the same as before, it is not written again."""
+
+    def __init__(self, nothing: _Head) -> None:
+        self._nothing = nothing
+        self._heads: list[tuple[tuple[Written, ...], _Head]] = []
+
+    def head(self, parts: Iterable[tuple[Written, ...]], form: Form) -> _Head:
+        """Return a beginning with some families, and then others."""
+        head = self._nothing
+        for depth, families in enumerate(parts):
+            if not self._has(depth, families):
+                del self._heads[depth:]  # before it is made anew: it may have megabytes
+                texts = chain.from_iterable(family.texts(form) for family in families)
+                self._heads.append((families, head.with_more(merged(texts))))
+            head = self._heads[depth][1]
+        return head
+
+    def forget(self) -> None:
+        """Keep the first part alone."""
+        del self._heads[1:]
+
+    def _has(self, depth: int, families: tuple[Written, ...]) -> bool:
+        if depth >= len(self._heads):
+            return False
+        kept = self._heads[depth][0]
+        return len(kept) == len(families) and all(map(operator.is_, kept, families))
+
+
+def _lasting(families: Iterable[Metric], lasts: Lasts) -> tuple[Written, ...]:
+    return tuple(one for one in families if isinstance(one, Written) and one.lasts is lasts)
 
 
 def _texts(families: Iterable[Metric], form: Form) -> Iterator[bytes]:
@@ -126,7 +200,7 @@ def _texts(families: Iterable[Metric], form: Form) -> Iterator[bytes]:
         if isinstance(family, Written):
             yield encoded(others, form)
             others.clear()
-            yield family.text(form)
+            yield from family.texts(form)
         else:
             others.append(family)
     yield encoded(others, form)

@@ -1,14 +1,15 @@
 """Metric families that write themselves, so that a scrape costs what moved since the last one.
 
 The library's encoder sorts and escapes every label of every sample at every scrape. Here the labels of many samples
-are escaped when their `Template` is made, and their values are formatted by one call in C; a small family is written by
-the library's encoder, and its text is kept with it. To a registry and its filters all are families.
+are escaped before, and a template of thousands of them is filled with values by one call in C; a small family is
+written by the library's encoder, and its text is kept with it. To a registry and its filters all are families.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum, auto
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import Enum, IntEnum, auto
+from itertools import islice
+from typing import NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import generate_latest as encode_text
@@ -24,10 +25,12 @@ END = b"# EOF\n"
 # The backslash goes first: those that the others bring are not to be doubled.
 _ESCAPES = (("\\", r"\\"), ("\n", r"\n"), ('"', r"\""), ("%", "%%"))
 
+TEXT = "%b"
 COUNT = "%.1f"
 EXACT = "%r"
-MILLISECONDS = "%.3f"  # no clock here is read more precisely, and all 17 digits would take three times as long
 """How a template writes values."""
+
+_TEMPLATE_ROWS = 4_096  # a page is made of pieces, so that nothing of it takes more memory than a few of these
 
 
 class Form(Enum):
@@ -53,6 +56,14 @@ def encoded(families: Iterable[Metric], form: Form) -> bytes:
     return _ENCODERS[form](_Listed(families)).removesuffix(END)
 
 
+class Lasts(IntEnum):
+    """For how many pages a family may be the very same object. What lasts longer goes first on a page."""
+
+    ONE_PAGE = 0
+    SOME_PAGES = 1
+    MANY_PAGES = 2
+
+
 class Written(Metric):
     """A family that writes itself.
 
@@ -60,17 +71,17 @@ class Written(Metric):
         metric: its name, help text and type.
 
     Attributes:
-        lasts: whether the next scrape may be given this very object again.
+        lasts: for how many pages.
     """
 
-    lasts = True
+    lasts = Lasts.SOME_PAGES
 
     def __init__(self, metric: Metric) -> None:
         super().__init__(metric.name, metric.documentation, metric.type, metric.unit)
 
     @abstractmethod
-    def text(self, form: Form) -> bytes:
-        """Return what stands of it on a page."""
+    def texts(self, form: Form) -> Iterable[bytes]:
+        """Return what stands of it on a page, piece by piece."""
 
 
 class Small(Written):
@@ -83,12 +94,12 @@ class Small(Written):
     def __init__(self, metric: Metric) -> None:
         super().__init__(metric)
         self.samples = metric.samples
-        self._texts: dict[Form, bytes] = {}
+        self._texts: dict[Form, tuple[bytes]] = {}
 
-    def text(self, form: Form) -> bytes:
-        """Return what stands of it on a page."""
+    def texts(self, form: Form) -> tuple[bytes]:
+        """Return what stands of it on a page, in one piece."""
         if form not in self._texts:
-            self._texts[form] = encoded([self], form)
+            self._texts[form] = (encoded([self], form),)
         return self._texts[form]
 
 
@@ -97,11 +108,11 @@ class Large(Written):
 
     Args:
         metric: its name and help text.
-        make: gives its text, the same each time.
+        make: gives its text piece by piece, the same each time.
         lasts: as for every family.
     """
 
-    def __init__(self, metric: Metric, make: Callable[[], bytes], *, lasts: bool) -> None:
+    def __init__(self, metric: Metric, make: Callable[[], Iterable[bytes]], lasts: Lasts) -> None:
         self._make = make
         super().__init__(metric)
         self.lasts = lasts
@@ -109,76 +120,19 @@ class Large(Written):
     @property
     def samples(self) -> list[Sample]:
         """What it says, read off its text: for whoever filters metrics by their names, or looks a value up."""
-        (family,) = text_string_to_metric_families(self._make().decode())
+        (family,) = text_string_to_metric_families(b"".join(self._make()).decode())
         return family.samples
 
     @samples.setter
     def samples(self, _: list[Sample]) -> None:
         """Take nothing: every family begins with a list of none."""
 
-    def text(self, form: Form) -> bytes:  # noqa: ARG002 - a gauge is written alike in all of them
-        """Return what stands of it on a page."""
+    def texts(self, form: Form) -> Iterable[bytes]:  # noqa: ARG002 - a gauge is written alike in all of them
+        """Return what stands of it on a page, piece by piece."""
         return self._make()
 
 
-class Template:
-    """The text of a gauge with a gap for the value of each sample.
-
-    Args:
-        metric: its name and help text.
-        labels: of each sample, one at least, as they are written: sorted by name as the library does, and `escaped`.
-        value: the form of a value, as % takes it; without a gap where all samples have one value.
-    """
-
-    def __init__(self, metric: Metric, labels: Sequence[str], value: str) -> None:
-        # Put together in one step, as it may have megabytes.
-        lines = [*labels]
-        lines[0] = encoded([metric], Form.TEXT).decode().replace("%", "%%") + metric.name + lines[0]
-        lines[-1] += f" {value}\n"
-        self._text = f" {value}\n{metric.name}".join(lines).encode()
-
-    def filled(self, values: Iterable[float] = ()) -> bytes:
-        """Return the text with these values, in the order of the labels."""
-        return self._text % tuple(values)
-
-
-@dataclass(frozen=True, slots=True)
-class Ages:
-    """What ages are made of: a template, and since when each of them counts, in the Unix seconds of one clock."""
-
-    template: Template
-    since: tuple[float, ...]
-
-    def at(self, now: float) -> bytes:
-        """Return the text of the ages when that clock says `now`."""
-        return self.template.filled([now - since for since in self.since])
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """What scrapes are given until something changes: families, and what ages are made of.
-
-    Attributes:
-        outcome: what they were made of.
-        epoch: by which wall times in them were computed.
-        fresh: whether they have what LocalAI said.
-        families: they.
-        ages: None where there are none.
-    """
-
-    outcome: object
-    epoch: float
-    fresh: bool
-    families: tuple[Written, ...]
-    ages: Ages | None = None
-
-    def holds(self, outcome: object, epoch: float, *, fresh: bool) -> bool:
-        """Whether nothing has changed since."""
-        return self.outcome is outcome and self.epoch == epoch and self.fresh == fresh
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(NamedTuple):
     """One metric, as it is documented.
 
     Attributes:
@@ -207,13 +161,37 @@ class Definition:
         """Return the family with one sample."""
         return self.family([(labels, value)])
 
-    def large(self, make: Callable[[], bytes], *, lasts: bool = True) -> Large:
+    def large(self, make: Callable[[], Iterable[bytes]], lasts: Lasts = Lasts.SOME_PAGES) -> Large:
         """Return the family with many samples; as for `Large`."""
-        return Large(self.family(()), make, lasts=lasts)
+        return Large(self.family(()), make, lasts)
 
-    def template(self, labels: Sequence[str], value: str) -> Template:
-        """Return the family's template; as for `Template`."""
-        return Template(self.family(()), labels, value)
+    def templates(self, labels: Iterable[str], value: str) -> Iterator[tuple[bytes, int]]:
+        """Yield the text of a gauge, piece by piece, with a gap for the value of each sample, and how many they are.
+
+        Args:
+            labels: of each sample, as they are written: sorted by name as the library does, and `escaped`.
+            value: how a value is written, as % takes it; without a gap where all samples have one value.
+        """
+        labels = iter(labels)
+        head = encoded([self.family(())], Form.TEXT).decode().replace("%", "%%")
+        while lines := list(islice(labels, _TEMPLATE_ROWS)):
+            count = len(lines)
+            lines[0] = head + self.name + lines[0]
+            lines[-1] += f" {value}\n"
+            yield f" {value}\n{self.name}".join(lines).encode(), count
+            head = ""
+
+    def written(self, labels: Iterable[str], value: str, values: Iterable[float | bytes] = ()) -> Iterator[bytes]:
+        """Yield the text of a gauge, piece by piece.
+
+        Args:
+            labels: as `templates` takes them.
+            value: likewise.
+            values: of each sample, in the order of the labels; none where all have one.
+        """
+        values = iter(values)
+        for template, count in self.templates(labels, value):
+            yield template % tuple(islice(values, count))
 
 
 def needs_escape(text: str) -> bool:

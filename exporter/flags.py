@@ -4,10 +4,9 @@ import argparse
 import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from exporter.durations import parse_duration
 from exporter.errors import UsageError
@@ -71,8 +70,7 @@ def _one_of(*words: str) -> Callable[[str], str]:
     return parse
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(NamedTuple):
     """One flag.
 
     Attributes:
@@ -96,7 +94,7 @@ class Flag:
     @property
     def variable(self) -> str:
         """The environment variable of this flag."""
-        return VARIABLE_PREFIX + re.sub("[.-]", "_", self.name).upper()
+        return VARIABLE_PREFIX + self.name.replace(".", "_").replace("-", "_").upper()
 
 
 FLAGS = (

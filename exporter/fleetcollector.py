@@ -1,18 +1,4 @@
-"""The newest outcome of distributed mode becomes metric families, as `collector` makes them of the rest.
-
-The name, type, labels and help text of every metric of distributed mode stand here and nowhere else. A node and a model
-look so::
-
-    localai_distributed_up 1.0
-    localai_distributed_enabled 1.0
-    localai_distributed_nodes{status="healthy"} 1.0
-    localai_distributed_node_status{name="gpu-01",status="healthy"} 1.0
-    localai_distributed_node_status{name="gpu-01",status="offline"} 0.0
-    localai_distributed_node_last_heartbeat_age_seconds{name="gpu-01"} 7.5
-    localai_distributed_node_vram_available_bytes{name="gpu-01"} 25769803776.0
-    localai_distributed_model_replicas_loaded{model="llama-3"} 1.0
-    localai_distributed_model_replicas_min{model="llama-3"} 2.0
-"""
+"""The newest outcome of distributed mode becomes metric families, as `collector` makes them of the rest."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -22,148 +8,44 @@ from functools import partial
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from exporter.ages import Ages
 from exporter.clock import Clock, steady_epoch
-from exporter.families import (
-    COUNT,
-    EXACT,
-    MILLISECONDS,
-    Ages,
-    Definition,
-    Prepared,
-    Small,
-    Written,
-    escaped,
-    needs_escape,
-)
+from exporter.families import COUNT, EXACT, Definition, Lasts, Small, Written, escaped, needs_escape
 from exporter.fleet import Capacity, Fleet, FleetNode, FleetOutcome, FleetView, Model, Status
+from exporter.fleetmetrics import (
+    DEFINITIONS,
+    ENABLED,
+    ENTRIES_DROPPED,
+    FAILURES,
+    LAST_SUCCESS,
+    MODEL_LOADED,
+    MODEL_MAX,
+    MODEL_MIN,
+    MODEL_TICKS,
+    MODEL_UNSATISFIABLE,
+    MODELS_HIDDEN,
+    NODE_AGE,
+    NODE_DISK,
+    NODE_DISK_AVAILABLE,
+    NODE_HEARTBEAT,
+    NODE_INFO,
+    NODE_MODELS,
+    NODE_RAM,
+    NODE_RAM_AVAILABLE,
+    NODE_REQUESTS,
+    NODE_STATUS,
+    NODE_VRAM,
+    NODE_VRAM_AVAILABLE,
+    NODES,
+    NODES_HIDDEN,
+    UP,
+)
+from exporter.prepared import Prepared
 from exporter.store import Store
 
 UNSATISFIABLE_FROM = 3
 """So many times in a row must LocalAI have found no room before it waits for five minutes between two tries
 (`unsatisfiableTickThreshold` in its core/services/nodes/reconciler.go)."""
-
-_NODE = ("name",)
-_MODEL = ("model",)
-
-UP = Definition(
-    "localai_distributed_up",
-    "1 when the newest questions on LocalAI's distributed mode were answered and understood, else 0.",
-)
-ENABLED = Definition("localai_distributed_enabled", "1 when LocalAI is in distributed mode, 0 when it is not.")
-NODES = Definition(
-    "localai_distributed_nodes", "Nodes in LocalAI's registry by status, those without series included.", ("status",)
-)
-NODE_STATUS = Definition(
-    "localai_distributed_node_status",
-    "1 for the status that LocalAI gives the node, 0 for every other; unknown is a status that the exporter does not "
-    "know.",
-    (*_NODE, "status"),
-)
-NODE_HEARTBEAT = Definition(
-    "localai_distributed_node_last_heartbeat_timestamp_seconds",
-    "Unix time at which LocalAI last heard of the node, on its own clock.",
-    _NODE,
-)
-NODE_AGE = Definition(
-    "localai_distributed_node_last_heartbeat_age_seconds",
-    "Seconds since LocalAI last heard of the node, on its own clock, at the time of the scrape.",
-    _NODE,
-)
-NODE_VRAM = Definition(
-    "localai_distributed_node_vram_size_bytes",
-    "Memory of the node's GPUs in bytes, 0 without one; absent where the node does not say.",
-    _NODE,
-)
-NODE_VRAM_AVAILABLE = Definition(
-    "localai_distributed_node_vram_available_bytes",
-    "Memory of the node's GPUs that models can have, in bytes, as the node last said it.",
-    _NODE,
-)
-NODE_RAM = Definition(
-    "localai_distributed_node_ram_size_bytes",
-    "Memory of the node's machine in bytes; absent where the node does not say.",
-    _NODE,
-)
-NODE_RAM_AVAILABLE = Definition(
-    "localai_distributed_node_ram_available_bytes",
-    "Memory of the node's machine that is free, in bytes, as the node last said it.",
-    _NODE,
-)
-NODE_DISK = Definition(
-    "localai_distributed_node_disk_size_bytes",
-    "Size in bytes of the file system that the node's models lie on; absent where it is not said, as before v4.8.",
-    _NODE,
-)
-NODE_DISK_AVAILABLE = Definition(
-    "localai_distributed_node_disk_available_bytes",
-    "Free bytes of the file system that the node's models lie on, as the node last said it; 0 is full.",
-    _NODE,
-)
-NODE_MODELS = Definition(
-    "localai_distributed_node_models_loaded",
-    "Replicas of models that are loaded on the node, by LocalAI's own count.",
-    _NODE,
-)
-NODE_REQUESTS = Definition(
-    "localai_distributed_node_requests_in_flight", "Requests that the node's loaded models are answering now.", _NODE
-)
-NODE_INFO = Definition(
-    "localai_distributed_node_info",
-    "What LocalAI's registry says of the node; always 1.",
-    (*_NODE, "id", "node_type", "address", "gpu_vendor"),
-)
-NODES_HIDDEN = Definition(
-    "localai_distributed_nodes_hidden",
-    "Nodes of distributed mode without series of their own: offline or unhealthy, and silent for longer than the "
-    "retention, or beyond the limit.",
-    ("reason",),
-)
-MODEL_LOADED = Definition(
-    "localai_distributed_model_replicas_loaded",
-    "Replicas of the model that are loaded on healthy nodes; 0 for one that is scheduled alone.",
-    _MODEL,
-)
-MODEL_MIN = Definition(
-    "localai_distributed_model_replicas_min",
-    "The fewest replicas of the model that are wanted; absent without a schedule, and where each node shall have one.",
-    _MODEL,
-)
-MODEL_MAX = Definition(
-    "localai_distributed_model_replicas_max",
-    "The most replicas of the model that are wanted; absent where there is no such limit.",
-    _MODEL,
-)
-MODEL_TICKS = Definition(
-    "localai_distributed_model_unsatisfiable_ticks",
-    "How many times LocalAI has found no node with room for a replica of the model since it last loaded one, or a node "
-    "joined.",
-    _MODEL,
-)
-MODEL_UNSATISFIABLE = Definition(
-    "localai_distributed_model_unsatisfiable",
-    "1 when replicas of the model are missing, and LocalAI has found no room for one so often that it now waits for "
-    "five minutes between two tries, else 0.",
-    _MODEL,
-)
-MODELS_HIDDEN = Definition("localai_distributed_models_hidden", "Models without series of their own: beyond the limit.")
-ENTRIES_DROPPED = Definition(
-    "localai_distributed_entries_dropped",
-    "Elements of the newest lists of distributed mode that were not used, because they are invalid, or repeat another.",
-    ("list", "reason"),
-)
-FAILURES = Definition(
-    "localai_p2p_exporter_distributed_failures_total",
-    "Polls whose questions on distributed mode failed, by reason.",
-    ("reason",),
-    "counter",
-)
-LAST_SUCCESS = Definition(
-    "localai_p2p_exporter_distributed_last_success_timestamp_seconds",
-    "Unix time at which LocalAI was last understood on distributed mode.",
-)
-
-DEFINITIONS = tuple(value for value in globals().values() if isinstance(value, Definition))
-"""Every metric of distributed mode, in the order of the documentation."""
 
 
 class FleetCollector(Collector):
@@ -203,17 +85,17 @@ class FleetCollector(Collector):
             prepared = self._prepared = self._prepare(outcome, epoch, fresh=fresh)
         yield from prepared.families
         if view is not None and view.fleet is not None and prepared.ages is not None:
-            yield NODE_AGE.large(partial(prepared.ages.at, view.fleet.clock.at(now)), lasts=False)
+            yield NODE_AGE.large(partial(prepared.ages.texts, view.fleet.clock.at(now)), Lasts.ONE_PAGE)
 
     def _prepare(self, outcome: FleetOutcome, epoch: float, *, fresh: bool) -> Prepared:
         families: list[Written] = [Small(family) for family in _small(outcome, epoch, fresh=fresh)]
         view = outcome.view
-        if view is None or not fresh or not view.nodes:
+        if view is None or view.fleet is None or not fresh or not view.nodes:
             return Prepared(outcome, epoch, fresh, tuple(families))
         nodes = tuple(map(_written, view.nodes))
         families += _large(nodes)
         seen, moments = _heard(nodes)
-        ages = Ages(NODE_AGE.template(_labels(seen), MILLISECONDS), tuple(moments)) if seen and self._ages else None
+        ages = Ages(NODE_AGE, _labels(seen), moments, view.fleet.clock.server) if seen and self._ages else None
         return Prepared(outcome, epoch, fresh, tuple(families), ages)
 
 
@@ -301,23 +183,23 @@ def _large(nodes: tuple[FleetNode, ...]) -> Iterator[Written]:
 
 def _figures(
     definition: Definition, form: str, read: Callable[[FleetNode], float | None], nodes: tuple[FleetNode, ...]
-) -> bytes:
+) -> Iterator[bytes]:
     known = [(node, value) for node in nodes if (value := read(node)) is not None]
-    return definition.template(_labels(node for node, _ in known), form).filled(value for _, value in known)
+    return definition.written(_labels(node for node, _ in known), form, (value for _, value in known))
 
 
-def _statuses(nodes: tuple[FleetNode, ...]) -> bytes:
-    labels = [f'{{name="{node.name}",status="{status}"}}' for node in nodes for status in Status]
-    return NODE_STATUS.template(labels, COUNT).filled(node.status == status for node in nodes for status in Status)
+def _statuses(nodes: tuple[FleetNode, ...]) -> Iterator[bytes]:
+    labels = (f'{{name="{node.name}",status="{status}"}}' for node in nodes for status in Status)
+    return NODE_STATUS.written(labels, COUNT, (node.status == status for node in nodes for status in Status))
 
 
-def _infos(nodes: tuple[FleetNode, ...]) -> bytes:
-    labels = [
+def _infos(nodes: tuple[FleetNode, ...]) -> Iterator[bytes]:
+    labels = (
         f'{{address="{node.address}",gpu_vendor="{node.gpu_vendor}",id="{node.id}",name="{node.name}",'
         f'node_type="{node.node_type}"}}'
         for node in nodes
-    ]
-    return NODE_INFO.template(labels, "1.0").filled()
+    )
+    return NODE_INFO.written(labels, "1.0")
 
 
 def _heard(nodes: tuple[FleetNode, ...]) -> tuple[list[FleetNode], list[float]]:

@@ -5,9 +5,10 @@ What could be read in two ways is refused, never guessed: whoever stands before 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
+from types import MappingProxyType
+from typing import NamedTuple
 
 from exporter.pieces import Pieces
 
@@ -29,8 +30,7 @@ _HOST = re.compile(rf"(?:{_PLACE})?")  # empty where the target has none
 _ABSOLUTE = re.compile(rf"(?i:https?)://{_PLACE}(?=[/?]|\Z)")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What a client asks.
 
     Attributes:
@@ -43,19 +43,18 @@ class Request:
 
     method: str
     path: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     keep_alive: bool = True
     arrived_at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """What is answered; `headers` are those beside Content-Type, Content-Length, Date, Server and Connection."""
 
     body: Pieces
     content_type: str = PLAIN
     status: HTTPStatus = HTTPStatus.OK
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
 
     @property
     def length(self) -> int:

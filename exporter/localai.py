@@ -13,9 +13,10 @@ from typing import TypeVar
 from exporter import decode
 from exporter.clock import Clock
 from exporter.errors import PollError
-from exporter.memory import NEVER, Doubts, Memory, listed
+from exporter.memory import NEVER, Doubts, Ids, Memory, listed
 from exporter.model import Snapshot, Source
 from exporter.questions import Getter, Questions, understood
+from exporter.repeats import Reader
 
 ASK_AGAIN_SECONDS = 300.0
 """How long it is believed that an endpoint is missing, and that version and capability are what they were."""
@@ -59,6 +60,8 @@ class LocalAI:
         self._collect_token = collect_token
         self._memory = Memory()
         self._doubts = Doubts()
+        self._read_workers = Reader(decode.workers)
+        self._read_federation = Reader(decode.federation)
 
     def forget(self) -> None:
         """Ask LocalAI everything anew at the next poll, as after one that failed: this one came to nothing later on."""
@@ -82,13 +85,14 @@ class LocalAI:
         budget = self.questions.budget(deadline)
         budget.check_nodes(len(snapshot.nodes), "LocalAI")
         budget.on_time()
-        changed = self._is_changed(before, snapshot)
+        ids = listed(snapshot)
+        changed = self._is_changed(before, snapshot, ids)
         self.questions.reconnected = False
         memory = replace(
             Memory() if changed else before,
             source=snapshot.source,
             generation=snapshot.generation,
-            ids=listed(snapshot),
+            ids=ids,
             clock=snapshot.clock,
             lists_asked_at=lists_asked_at,
         )
@@ -100,11 +104,11 @@ class LocalAI:
             generation = decode.generation_of(memory.version) or generation
         return replace(snapshot, server=memory.info(), generation=generation, renewed=changed)
 
-    def _is_changed(self, memory: Memory, snapshot: Snapshot) -> bool:
+    def _is_changed(self, memory: Memory, snapshot: Snapshot, ids: Ids) -> bool:
         """Whether LocalAI is, or may be, another than it was."""
         if snapshot.generation != memory.generation:
             return True
-        doubted = self.questions.reconnected or memory.is_doubted_by(snapshot)
+        doubted = self.questions.reconnected or memory.is_doubted_by(snapshot, ids)
         return doubted and self._doubts.are_left(self._clock.monotonic())
 
     def _read(self, memory: Memory, deadline: float) -> tuple[Snapshot, float]:
@@ -113,7 +117,7 @@ class LocalAI:
         snapshot = None
         if memory.source == Source.P2P and now - memory.lists_asked_at < ASK_AGAIN_SECONDS:
             snapshot = self._read_p2p(deadline)
-            if not self._is_changed(memory, snapshot):
+            if not self._is_changed(memory, snapshot, listed(snapshot)):
                 return snapshot, memory.lists_asked_at
         try:
             return self._read_lists(deadline), now
@@ -125,9 +129,9 @@ class LocalAI:
     def _read_lists(self, deadline: float) -> Snapshot:
         budget = self.questions.budget(deadline)
         answer, _ = self.questions.get(WORKERS, deadline)
-        workers = understood(answer, decode.workers, self.questions.server_now(), budget)
+        workers = understood(answer, self._read_workers, self.questions.server_now(), budget)
         answer, _ = self.questions.get(FEDERATION, deadline)
-        federated = understood(answer, decode.federation, self.questions.server_now(), budget)
+        federated = understood(answer, self._read_federation, self.questions.server_now(), budget)
         answer, clock = self.questions.get(STATS, deadline)
         totals = understood(answer, decode.stats, workers.generation, budget)
         return decode.lists_snapshot(workers, federated, totals, clock)

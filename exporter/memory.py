@@ -1,10 +1,14 @@
 """What good polls taught of one LocalAI, and what makes one doubt that it is still true."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from exporter.model import ClockReading, Kind, ServerInfo, Snapshot, Source
 
 NEVER = float("-inf")
+
+Ids = Mapping[Kind, frozenset[str]]
+"""Those of nodes, by kind."""
 
 CLOCK_JUMP_SECONDS = 2.5
 """Two readings of one clock differ by up to two seconds: `Date` is cut to one, and may be a second old (fasthttp)."""
@@ -36,7 +40,7 @@ class Memory:
 
     source: Source | None = None
     generation: str = ""
-    ids: frozenset[tuple[Kind, str]] = frozenset()
+    ids: Ids = field(default_factory=dict)
     clock: ClockReading | None = None
     lists_asked_at: float = NEVER
     info_asked_at: float = NEVER
@@ -51,13 +55,18 @@ class Memory:
         enabled = self.has_token if self.capable is None else self.capable
         return ServerInfo(self.version, enabled, self.fingerprint)
 
-    def is_doubted_by(self, snapshot: Snapshot) -> bool:
+    def is_doubted_by(self, snapshot: Snapshot, ids: Ids) -> bool:
         """Whether LocalAI may have become another process since, and so another release or another configuration.
 
         It never forgets a node until it restarts, lists the first ones when P2P goes on, and its clock does not jump.
+
+        Args:
+            snapshot: what it says now.
+            ids: what is `listed` there.
         """
-        ids = listed(snapshot)
-        return not self.ids <= ids or bool(ids) > bool(self.ids) or self._clock_jumped(snapshot.clock)
+        forgot = any(not known <= ids.get(kind, frozenset()) for kind, known in self.ids.items())
+        first_came = any(ids.values()) > any(self.ids.values())
+        return forgot or first_came or self._clock_jumped(snapshot.clock)
 
     def _clock_jumped(self, clock: ClockReading) -> bool:
         if self.clock is None or not (self.clock.exact and clock.exact):
@@ -69,9 +78,12 @@ class Memory:
         return (self.source, self.generation, self.info()) == (other.source, other.generation, other.info())
 
 
-def listed(snapshot: Snapshot) -> frozenset[tuple[Kind, str]]:
-    """Return what tells the nodes of a snapshot apart."""
-    return frozenset((node.kind, node.id) for node in snapshot.nodes)
+def listed(snapshot: Snapshot) -> Ids:
+    """Return the ids of a snapshot's nodes, by kind."""
+    ids: dict[Kind, list[str]] = {}
+    for node in snapshot.nodes:
+        ids.setdefault(node.kind, []).append(node.id)
+    return {kind: frozenset(of_kind) for kind, of_kind in ids.items()}
 
 
 class Doubts:

@@ -1,4 +1,7 @@
-"""The values that travel through the program: frozen, and free of behaviour beyond reading themselves."""
+"""The values that travel through the program: frozen, and free of behaviour beyond reading themselves.
+
+What there is one of for each node is a named tuple, which is made three times as fast as a frozen dataclass.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,8 +36,7 @@ class Source(StrEnum):
     P2P = "p2p"
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """One entry of one list.
 
     Attributes:
@@ -44,8 +46,9 @@ class Node:
         name: ten random characters, new at each start of the node.
         service_id: LocalAI's ledger key.
         tunnel_address: where the asked LocalAI instance reaches the node, `host:port`; empty for federated nodes.
-        last_seen: Unix time in seconds of the last heartbeat on the node's clock; None for never, or unreadable.
         online: LocalAI's own verdict, or the 40-second rule where it gives none.
+        last_seen: Unix time in seconds of the last heartbeat on the node's clock; None for never, or unreadable. It is
+            the last field: all the others are the same from poll to poll.
     """
 
     kind: Kind
@@ -54,8 +57,15 @@ class Node:
     name: str
     service_id: str
     tunnel_address: str
-    last_seen: float | None
     online: bool
+    last_seen: float | None
+
+    def seen_at(self, last_seen: float | None) -> "Node":
+        """Return the same node, last seen at another time."""
+        # Three times as fast as `_replace`.
+        return Node(
+            self.kind, self.id, self.host, self.name, self.service_id, self.tunnel_address, self.online, last_seen
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,17 +154,22 @@ class Hidden(StrEnum):
     LIMIT = "limit"
 
 
-@dataclass(frozen=True, slots=True)
-class ShownNode:
-    """A node that has series of its own.
+class Track(NamedTuple):
+    """What is known of one node after many polls; times are monotonic seconds of the exporter's clock.
 
     Attributes:
-        node: what LocalAI says.
-        moved_at: monotonic time at which its last-seen was last seen to move; None until it moved once.
+        node: what LocalAI says of it.
+        first_seen_at: when LocalAI first listed it.
+        highest: the highest last-seen.
+        polls_below: for how many polls in a row it has been below that.
+        moved_at: when `highest` last rose; None until it did. The first sight is no movement.
     """
 
     node: Node
-    moved_at: float | None
+    first_seen_at: float
+    highest: float | None
+    polls_below: int = 0
+    moved_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +185,7 @@ class View:
 
     snapshot: Snapshot
     received_at: float
-    shown: tuple[ShownNode, ...]
+    shown: tuple[Track, ...]
     hidden: Mapping[tuple[Kind, Hidden], int]
 
 
@@ -190,10 +205,6 @@ class PollTotals:
     failures: Mapping[Reason, int] = field(default_factory=dict)
     durations: tuple[int, ...] = ()
     seconds: float = 0.0
-
-
-DURATION_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Upper bounds in seconds: from a loopback's few milliseconds to the default deadline of a poll."""
 
 
 @dataclass(frozen=True, slots=True)

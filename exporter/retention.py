@@ -1,12 +1,11 @@
 """Which nodes have series of their own: LocalAI never forgets one, and Prometheus should not have to keep them all."""
 
 from collections import Counter
-from collections.abc import Mapping
 
 from exporter.deadline import OnTime, unhurried, while_on_time
 from exporter.fleet import Fleet, FleetNode, FleetView, Model, Status
-from exporter.model import Hidden, Kind, ShownNode, Snapshot, View
-from exporter.tracker import Track
+from exporter.model import Hidden, Kind, Snapshot, Track, View
+from exporter.tracker import Tracks
 
 MODEL_LIMIT = 1_000
 """The most models with series of their own: those with a schedule first, then by name."""
@@ -16,7 +15,7 @@ _GIVEN_UP = (Status.OFFLINE, Status.UNHEALTHY)
 
 def view(
     snapshot: Snapshot,
-    tracks: Mapping[tuple[Kind, str], Track],
+    tracks: Tracks,
     now: float,
     *,
     retention: float,
@@ -36,22 +35,21 @@ def view(
     """
     server_now = snapshot.clock.at(now)
 
-    def retained(node_track: Track, last_seen: float | None) -> bool:
-        if node_track.online:
-            return True
-        seen_ago = now - node_track.first_seen_at if last_seen is None else server_now - last_seen
-        moved_ago = seen_ago if node_track.moved_at is None else now - node_track.moved_at
+    def retained(track: Track) -> bool:
+        last_seen = track.node.last_seen
+        seen_ago = now - track.first_seen_at if last_seen is None else server_now - last_seen
+        moved_ago = seen_ago if track.moved_at is None else now - track.moved_at
         return min(seen_ago, moved_ago) <= retention
 
-    def rank(shown: ShownNode) -> tuple[bool, float]:
+    def rank(shown: Track) -> tuple[bool, float]:
         return not shown.node.online, -(shown.node.last_seen or 0.0)
 
     hidden: Counter[tuple[Kind, Hidden]] = Counter({(kind, why): 0 for kind in snapshot.counts for why in Hidden})
     kept = []
     for node in while_on_time(snapshot.nodes, on_time):
-        node_track = tracks[node.kind, node.id]
-        if retained(node_track, node.last_seen):
-            kept.append(ShownNode(node, node_track.moved_at))
+        track = tracks[node.kind][node.id]
+        if node.online or retained(track):
+            kept.append(track)
         else:
             hidden[node.kind, Hidden.RETENTION] += 1
     if len(kept) > limit:

@@ -98,7 +98,7 @@ def _node(element: Mapping[str, Any], now: float) -> FleetNode:
         address=label(text_of(element, "address")),
         gpu_vendor=label(text_of(element, "gpu_vendor")),
         status=_STATUSES.get(status, Status.UNKNOWN),
-        last_heartbeat=moment_of(element, "last_heartbeat", now),
+        last_heartbeat=moment_of(element.get("last_heartbeat"), now),
         vram=vram if ram or (vram and vram.size) else None,
         ram=ram,
         disk=disk if disk and disk.size else None,

@@ -1,7 +1,12 @@
 """The newest outcome, swapped whole: a scrape sees one poll or the next, never a half of each."""
 
-from exporter.fleet import FleetOutcome
-from exporter.model import Outcome
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from exporter.fleet import FleetOutcome
+    from exporter.model import Outcome
 
 
 class Store:

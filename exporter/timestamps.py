@@ -6,11 +6,10 @@ from functools import lru_cache
 
 # re.ASCII: \d would take any script's digits. The fraction has up to nine digits in Go, any number in RFC 3339.
 _RFC3339 = re.compile(
-    r"(\d{4}-\d\d-\d\d[Tt](?:[01]\d|2[0-3]):[0-5]\d):([0-5]\d)(?:\.(\d+))?(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))",
+    r"(\d{4}-\d\d-\d\d[Tt](?:[01]\d|2[0-3]):[0-5]\d):([0-5]\d(?:\.\d+)?)([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
     re.ASCII,
 )
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the offset is subtracted by hand, so both ends are naive UTC
-_NANOSECOND_DIGITS = 9
 
 
 def parse_timestamp(value: object) -> float | None:
@@ -21,21 +20,19 @@ def parse_timestamp(value: object) -> float | None:
     match = _RFC3339.fullmatch(value) if isinstance(value, str) else None
     if not match:
         return None
-    to_the_minute, second, fraction, sign, offset_hours, offset_minutes = match.groups()
-    minute = _minute(to_the_minute)
-    if minute is None:
-        return None
-    seconds = minute + float(second)
-    if fraction:
-        seconds += int(fraction[:_NANOSECOND_DIGITS].ljust(_NANOSECOND_DIGITS, "0")) / 1e9
-    if sign:
-        seconds -= float(f"{sign}1") * (int(offset_hours) * 3600 + int(offset_minutes) * 60)
-    return seconds
+    to_the_minute, seconds, offset = match.groups()
+    minute = _minute(to_the_minute, offset)
+    return None if minute is None else minute + float(seconds)
 
 
 @lru_cache(maxsize=64)  # the nodes of a cluster were seen in the same few minutes
-def _minute(text: str) -> float | None:
+def _minute(text: str, offset: str) -> float | None:
+    """Return when a minute began; None where the calendar does not have it."""
     try:
-        return (datetime.fromisoformat(text) - _EPOCH).total_seconds()
+        local = (datetime.fromisoformat(text) - _EPOCH).total_seconds()
     except ValueError:
         return None
+    if offset in {"Z", "z"}:
+        return local
+    hours, minutes = offset[1:].split(":")
+    return local - float(f"{offset[0]}1") * (int(hours) * 3600 + int(minutes) * 60)

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from exporter.deadline import OnTime, unhurried, while_on_time
-from exporter.model import Change, Kind, Node, Snapshot
+from exporter.model import Change, Kind, Node, Snapshot, Track
 
-Key = tuple[Kind, str]
+Tracks = Mapping[Kind, Mapping[str, Track]]
+"""Those of all nodes, by kind and id."""
 
 RESET_AFTER_POLLS = 3
 """A last-seen that was below its highest value for so many polls in a row has really stepped back: the node's clock was
@@ -18,53 +19,15 @@ set, say. Fewer than that are a load balancer's other instance, whose view of a 
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
-    """What is remembered of one node; times are monotonic seconds of the exporter's clock.
-
-    Attributes:
-        online: the newest verdict.
-        first_seen_at: when LocalAI first listed it.
-        highest: the highest last-seen.
-        polls_below: for how many polls in a row it has been below that.
-        moved_at: when `highest` last rose; None until it did. The first sight is no movement.
-    """
-
-    online: bool
-    first_seen_at: float
-    highest: float | None
-    polls_below: int = 0
-    moved_at: float | None = None
-
-    def follow(self, node: Node, now: float) -> "Track":
-        """Return what is known after one more sight of the node."""
-        seen, highest = node.last_seen, self.highest
-        if seen == highest and node.online == self.online and not self.polls_below:
-            return self  # what most nodes do at most polls
-        polls_below, moved_at = self.polls_below, self.moved_at
-        if seen is not None:
-            if highest is None:
-                highest = seen
-            elif seen > highest:
-                highest, polls_below, moved_at = seen, 0, now
-            elif seen == highest:
-                polls_below = 0
-            elif polls_below + 1 < RESET_AFTER_POLLS:
-                polls_below += 1
-            else:
-                highest, polls_below = seen, 0
-        return Track(node.online, self.first_seen_at, highest, polls_below, moved_at)
-
-
-@dataclass(frozen=True, slots=True)
 class Tracked:
     """Everything that is remembered: the nodes of the newest good poll, and the changes since the start.
 
     Attributes:
-        tracks: by kind and id; a node that LocalAI forgot is forgotten here too.
+        tracks: of every node; one that LocalAI forgot is forgotten here too. None before the first good poll.
         changes: how often each change happened, for every kind that was ever known.
     """
 
-    tracks: Mapping[Key, Track] | None = None
+    tracks: Tracks | None = None
     changes: Mapping[tuple[Kind, Change], int] = field(default_factory=dict)
 
 
@@ -78,25 +41,49 @@ def track(before: Tracked, snapshot: Snapshot, now: float, on_time: OnTime = unh
         on_time: called all the while; what it raises ends the work.
     """
     known = before.tracks or {}
-    tracks = {}
+    tracks: dict[Kind, dict[str, Track]] = {}
+    kind: Kind | None = None
+    old: Mapping[str, Track] = {}
+    new: dict[str, Track] = {}
     for node in while_on_time(snapshot.nodes, on_time):
-        key = node.kind, node.id
-        before_it = known.get(key)
-        tracks[key] = before_it.follow(node, now) if before_it else Track(node.online, now, node.last_seen)
+        if node.kind is not kind:  # one list follows on the other
+            kind = node.kind
+            old, new = known.get(kind, {}), tracks.setdefault(kind, {})
+        before_it = old.get(node.id)
+        new[node.id] = _followed(before_it, node, now) if before_it else Track(node, now, node.last_seen)
     changes = {(kind, change): 0 for kind in snapshot.counts for change in Change} | dict(before.changes)
     if before.tracks is not None:
-        for kind, change in while_on_time(_changes(before.tracks, tracks), on_time):
-            # A kind that this generation does not know any more still loses its nodes.
-            changes[kind, change] = changes.get((kind, change), 0) + 1
+        # A kind that this generation does not know any more still loses its nodes.
+        for either in tracks.keys() | known.keys():
+            for change in while_on_time(_changes(known.get(either, {}), tracks.get(either, {})), on_time):
+                changes[either, change] = changes.get((either, change), 0) + 1
     return Tracked(tracks, changes)
 
 
-def _changes(before: Mapping[Key, Track], after: Mapping[Key, Track]) -> Iterator[tuple[Kind, Change]]:
-    for key, new in after.items():
-        old = before.get(key)
+def _followed(before: Track, node: Node, now: float) -> Track:
+    """Return what is known after one more sight of a node."""
+    _, first_seen_at, highest, polls_below, moved_at = before
+    seen = node.last_seen
+    if seen is not None:
+        if highest is None:
+            highest = seen
+        elif seen > highest:
+            highest, polls_below, moved_at = seen, 0, now
+        elif seen == highest:
+            polls_below = 0
+        elif polls_below + 1 < RESET_AFTER_POLLS:
+            polls_below += 1
+        else:
+            highest, polls_below = seen, 0
+    return Track(node, first_seen_at, highest, polls_below, moved_at)
+
+
+def _changes(before: Mapping[str, Track], after: Mapping[str, Track]) -> Iterator[Change]:
+    for node_id, new in after.items():
+        old = before.get(node_id)
         if old is None:
-            yield key[0], Change.JOINED
-        elif old.online != new.online:
-            yield key[0], Change.RETURNED if new.online else Change.LOST
-    for kind, _ in before.keys() - after.keys():
-        yield kind, Change.FORGOTTEN
+            yield Change.JOINED
+        elif old.node.online != new.node.online:
+            yield Change.RETURNED if new.node.online else Change.LOST
+    for _ in before.keys() - after.keys():
+        yield Change.FORGOTTEN

@@ -4,8 +4,8 @@ import html
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from http import HTTPStatus
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry
 
@@ -38,8 +38,7 @@ def routes(
     return {"/": lambda _: landing, telemetry_path: metrics, **health_routes(healthy, ready)}
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
+class _Made(NamedTuple):
     """A page, and what it was made of and for; times are monotonic seconds.
 
     Attributes:
@@ -74,7 +73,7 @@ class Metrics:
             made = self._made.pop(wanted, None)
             if made is None or made.begun_at < request.arrived_at:
                 made = self._make(wanted)
-            self._made[wanted] = replace(made, asked_at=self._monotonic())
+            self._made[wanted] = made._replace(asked_at=self._monotonic())
             if len(self._made) > _KEPT:
                 del self._made[next(iter(self._made))]
         return made.response
@@ -87,7 +86,7 @@ class Metrics:
             self._made.clear()
             self._renderer.forget()
             for wanted, asked_at in lately.items():
-                self._made[wanted] = replace(self._make(wanted), asked_at=asked_at)
+                self._made[wanted] = self._make(wanted)._replace(asked_at=asked_at)
 
     def _make(self, wanted: tuple[str, str]) -> _Made:
         begun_at = self._monotonic()

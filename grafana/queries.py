@@ -10,7 +10,7 @@ import records
 from generate import ALERTS
 from rulebook import KIND, NODE
 
-from exporter import collector, fleetcollector
+from exporter import fleetmetrics, metrics
 from exporter.fleet import Status
 
 TARGET = ('cluster=~"$cluster"', 'job=~"$job"', 'instance=~"$instance"')
@@ -26,7 +26,7 @@ EXPORTER = "cluster, job, instance"
 
 # Prometheus's own series of a target, and the library's of the process.
 _OF_THE_TARGET = ("scrape_duration_seconds", "process_resident_memory_bytes")
-_DEFINED = (*collector.DEFINITIONS, *fleetcollector.DEFINITIONS)
+_DEFINED = (*metrics.DEFINITIONS, *fleetmetrics.DEFINITIONS)
 _LABELS = {one.name: one.labels for one in _DEFINED} | dict.fromkeys(_OF_THE_TARGET, ())
 # A histogram's series have its name and an ending; a recorded name has a colon before ours.
 _SELECTOR = re.compile(

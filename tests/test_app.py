@@ -229,7 +229,7 @@ class TestHealth:
         self, exporter: Exporter, time: FakeClock, polled: threading.Event
     ) -> None:
         assert polled.wait(10)
-        object.__setattr__(time.clock, "monotonic", lambda: time.monotonic_now + 8 * 3_600)
+        time.sleep(8 * 3_600)
         assert exporter.is_healthy()
 
     def test_a_process_that_was_paused_did_not_hang(

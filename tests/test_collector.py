@@ -8,9 +8,9 @@ from support.judges import promtool_says
 from support.values import SERVER_NOW, node
 from support.world import World
 
-from exporter import collector
-from exporter.collector import DEFINITIONS
+from exporter import metrics
 from exporter.labels import label
+from exporter.metrics import DEFINITIONS
 from exporter.model import FEDERATED, LLAMA_CPP, MLX, Node, ServerInfo
 
 LOCALAIS = {
@@ -200,7 +200,7 @@ def test_one_id_in_two_roles_is_two_series() -> None:
 
 def test_a_value_without_its_label_is_a_bug_that_says_so() -> None:
     with pytest.raises(ValueError, match="takes 4 label values, not 2"):
-        collector.NODE_ONLINE.single(1, "worker", "llama_cpp")
+        metrics.NODE_ONLINE.single(1, "worker", "llama_cpp")
 
 
 def test_a_second_collector_of_the_same_names_is_refused() -> None:
@@ -240,4 +240,4 @@ def test_any_label_comes_back_as_it_was_written(texts: list[tuple[str, str]]) ->
 
 
 def _strangers(texts: Iterable[tuple[str, str]]) -> list[Node]:
-    return [Node(LLAMA_CPP, label(one), label(host), "", "", "", None, online=True) for one, host in texts]
+    return [Node(LLAMA_CPP, label(one), label(host), "", "", "", online=True, last_seen=None) for one, host in texts]

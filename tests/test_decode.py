@@ -2,7 +2,6 @@ import json
 import math
 import tracemalloc
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,8 +27,12 @@ def p2p(value: object) -> Snapshot:
     return decode.p2p_snapshot(encode(value), NOW, CLOCK)
 
 
-def federated(*entries: object) -> NodeList:
+def federation(*entries: object) -> decode.Lists:
     return decode.federation(encode({"nodes": entries}), NOW)
+
+
+def federated(*entries: object) -> NodeList:
+    return federation(*entries).by_kind[FEDERATED]
 
 
 def only(*entries: object) -> Node:
@@ -207,7 +210,7 @@ class TestLists:
         value = {"llama_cpp": {"nodes": [entry("gpu-a")]}, "mlx": {"nodes": None}, "nodes": [entry("gpu-a")]}
         found = decode.workers(encode(value), NOW)
         assert found.generation == "3"
-        assert {kind: len(nodes.nodes) for kind, nodes in found.lists.items()} == {LLAMA_CPP: 1, MLX: 0}
+        assert {kind: len(nodes.nodes) for kind, nodes in found.by_kind.items()} == {LLAMA_CPP: 1, MLX: 0}
 
     def test_what_is_listed_twice_is_kept_once(self) -> None:
         one, other = entry("gpu-a"), entry("gpu-b")
@@ -224,7 +227,7 @@ class TestLists:
     def test_localais_totals_stand_beside_the_lists(self) -> None:
         workers = decode.workers(encode({"nodes": [entry("gpu-a"), {}]}), NOW)
         totals = decode.stats(encode(stats(workers=(9, 5), federated=(2, 1))), workers.generation)
-        snapshot = decode.lists_snapshot(workers, federated(entry("gate-a")), totals, CLOCK)
+        snapshot = decode.lists_snapshot(workers, federation(entry("gate-a")), totals, CLOCK)
         assert snapshot.counts == {LLAMA_CPP: RoleCounts(9, 5, invalid=1), FEDERATED: RoleCounts(2, 1)}
         assert [node.id for node in snapshot.nodes] == ["gpu-a", "gate-a"]
 
@@ -408,7 +411,7 @@ def test_a_small_cap_on_bytes_leaves_some_nodes() -> None:
 def test_a_name_may_hold_what_parts_json(mark: str) -> None:
     tight = Budget(nodes=2)
     found = decode.federation(encode({"nodes": [entry(mark * 10_000 + "-a"), entry("gate-b")]}), NOW, tight)
-    assert len(found.nodes) == 2
+    assert len(found.by_kind[FEDERATED].nodes) == 2
 
 
 @pytest.mark.parametrize("offset", range(4))
@@ -417,7 +420,7 @@ def test_where_an_answer_is_cut_to_pieces_makes_no_difference(offset: int) -> No
     value = {"nodes": [entry("x" * (65_000 + offset) + '\\\\","{' * 1_000), entry("gate-b")]}
     for at in range(8):
         spelled = json.dumps({"at": "y" * at} | value).encode()
-        assert len(decode.federation(spelled, NOW, Budget(nodes=2)).nodes) == 2
+        assert len(decode.federation(spelled, NOW, Budget(nodes=2)).by_kind[FEDERATED].nodes) == 2
 
 
 @pytest.mark.parametrize(
@@ -573,4 +576,4 @@ def test_a_key_that_nobody_knows_changes_nothing(entries: list[Any], more: Any, 
     except PollError as failure:
         assert failure.reason == Reason.NOT_JSON
         return
-    assert replace(decode.federation(encode(extended), NOW), unknown_lists=()) == federated(*entries)
+    assert decode.federation(encode(extended), NOW).by_kind == {FEDERATED: federated(*entries)}

@@ -1,4 +1,5 @@
 import gzip
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -9,8 +10,10 @@ from prometheus_client.exposition import generate_latest as encode_text
 from prometheus_client.openmetrics.exposition import generate_latest as encode_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from prometheus_client.registry import Collector
 
 from exporter.exposition import Renderer, accepts_gzip
+from exporter.families import Definition, Lasts
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -177,3 +180,52 @@ def test_an_empty_registry_is_a_valid_page() -> None:
 )
 def test_accepts_gzip(accept_encoding: str, accepted: bool) -> None:
     assert accepts_gzip(accept_encoding) is accepted
+
+
+class Standing(Collector):
+    """Gives one family that lasts, of as many bytes as are wanted, and another for each page."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self.writings = 0
+        self.renew()
+
+    def renew(self) -> None:
+        """Give another family from now on."""
+        self._lasting = Definition("lasting", "As it says.").large(self._write, Lasts.MANY_PAGES)
+
+    def _write(self) -> list[bytes]:
+        self.writings += 1
+        return [b"# " + b"lasting" * self._size + b"\n"]
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield both."""
+        yield self._lasting
+        yield Definition("passing", "As it says.").large(lambda: [b"# passing\n"], Lasts.ONE_PAGE)
+
+
+@pytest.mark.parametrize("size", [1, 100, 9_000, 12_000, 100_000])
+def test_what_lasts_is_packed_with_each_page_or_before_it(size: int) -> None:
+    registry = CollectorRegistry()
+    collector = Standing(size)
+    registry.register(collector)
+    renderer = Renderer(registry)
+    for _ in range(3):
+        for _ in range(2):
+            plain, packed = renderer.page(), renderer.page("", "gzip")
+            assert plain.body == b"# " + b"lasting" * size + b"\n# passing\n"
+            assert gzip.decompress(packed.body) == plain.body
+        collector.renew()
+    assert collector.writings == 2 * 3
+
+
+def test_what_is_asked_for_no_more_is_not_kept() -> None:
+    registry = CollectorRegistry()
+    collector = Standing(100_000)
+    registry.register(collector)
+    renderer = Renderer(registry)
+    for forgets, writings in ((0, 1), (1, 1), (0, 1), (2, 2), (1, 2)):
+        for _ in range(forgets):
+            renderer.forget()
+        renderer.page()
+        assert collector.writings == writings

@@ -15,7 +15,8 @@ from exporter.errors import PollError, Reason
 from exporter.exposition import Renderer
 from exporter.families import Large
 from exporter.fleet import Capacity, Dropped, Fleet, FleetNode, Listing, Schedule, Status
-from exporter.fleetcollector import DEFINITIONS, FleetCollector
+from exporter.fleetcollector import FleetCollector
+from exporter.fleetmetrics import DEFINITIONS
 from exporter.fleetpoller import FleetPoller
 from exporter.labels import label
 from exporter.model import ClockReading
@@ -222,7 +223,7 @@ class TestTime:
     def test_an_age_grows_between_two_polls_and_nothing_else_moves(self) -> None:
         world = World()
         world.sees(whole())
-        before = world.text().replace(" 7.500\n", " 20.000\n")
+        before = world.text().replace(" 7.50\n", " 20.00\n")
         world.time.advance(12.5)
         assert world.text() == before
         assert world.series("node_last_heartbeat_age_seconds") == {"gpu-1": 20}

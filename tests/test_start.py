@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple, Self
 
 import pytest
 from support import loading
@@ -17,7 +18,14 @@ import exporter
 LOADING = (sys.executable, "-P", str(Path(loading.__file__)))
 
 LIBRARIES = ("requests", "urllib3", "charset_normalizer", "certifi", "idna", "http.cookiejar")
-ASKING = ("exporter.client", "exporter.adapter", "exporter.localai", "exporter.decode", "exporter.poller")
+ASKING = (
+    "exporter.client",
+    "exporter.adapter",
+    "exporter.localai",
+    "exporter.decode",
+    "exporter.model",
+    "exporter.poller",
+)
 """What asks LocalAI, and what that is made with."""
 
 OTHER_COMMANDS = ("exporter.doctor", "exporter.healthcheck", "exporter.simulator", "exporter.textfile")
@@ -26,10 +34,21 @@ DISTRIBUTED = ("exporter.distributed", "exporter.rows", "exporter.fleetpoller", 
 SERVING = ("prometheus_client", "exporter.app", "exporter.server", "exporter.collector", "exporter.exposition")
 
 
-def began(written: str) -> Mapping[str, str]:
-    """Return, by module, the thread that began to load it, from what the program wrote."""
-    threads: dict[str, str] = json.loads(written.splitlines()[-1])
-    return threads
+class Start(NamedTuple):
+    """What a start was like.
+
+    Attributes:
+        began: by module, the thread that began to load it.
+        turn: seconds for which a thread keeps the interpreter while another one wants it.
+    """
+
+    began: Mapping[str, str]
+    turn: float
+
+    @classmethod
+    def of(cls, written: str) -> Self:
+        """Read it from what the program wrote."""
+        return cls(**json.loads(written.splitlines()[-1]))
 
 
 def loaded(arguments: Sequence[str]) -> Mapping[str, str]:
@@ -43,12 +62,19 @@ def loaded(arguments: Sequence[str]) -> Mapping[str, str]:
         timeout=PATIENCE_SECONDS,
     )
     assert "Traceback" not in done.stderr
-    return began(done.stdout)
+    return Start.of(done.stdout).began
+
+
+def source(module: str) -> str:
+    spec = find_spec(module)
+    assert spec
+    assert spec.origin
+    return Path(spec.origin).read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
-def served() -> Mapping[str, str]:
-    """What a server loaded, from its start until it had served pages and polled."""
+def start() -> Start:
+    """A server's, until it had served pages and polled."""
     with (
         replaying(recorded("v4.7.1/cluster")) as localai,
         serving("--localai.url", localai.url, under=LOADING) as served,
@@ -61,7 +87,13 @@ def served() -> Mapping[str, str]:
         served.process.terminate()
         written = served.finish()
         assert served.process.returncode == 0
-    return began(written)
+    return Start.of(written)
+
+
+@pytest.fixture(scope="module")
+def served(start: Start) -> Mapping[str, str]:
+    """What that server loaded."""
+    return start.began
 
 
 @pytest.mark.parametrize("module", LIBRARIES + ASKING)
@@ -74,8 +106,19 @@ def test_what_serves_is_loaded_before_the_threads_that_serve(module: str, served
     assert served[module] == "MainThread"
 
 
+def test_settings_alone_are_dataclasses_before_the_threads_that_serve(served: Mapping[str, str]) -> None:
+    ours = [name for name, thread in served.items() if name.startswith("exporter.") and thread == "MainThread"]
+    assert [name for name in ours if "@dataclass" in source(name)] == ["exporter.settings"]
+    assert "@dataclass" in source("exporter.model")
+
+
 def test_a_page_loads_nothing(served: Mapping[str, str]) -> None:
     assert [module for module, thread in served.items() if thread not in ("MainThread", "poller")] == []
+
+
+def test_a_scrape_does_not_wait_for_the_loop(start: Start) -> None:
+    scrape_seconds = 0.001  # about what a small page takes, in which the interpreter changes hands many times
+    assert start.turn < scrape_seconds / 5
 
 
 @pytest.mark.parametrize("module", OTHER_COMMANDS + WEB_CONFIGURATION + DISTRIBUTED)

@@ -3,8 +3,8 @@ from support.captures import capture
 from support.values import SERVER_NOW, node, snapshot
 
 from exporter import decode
-from exporter.model import FEDERATED, LLAMA_CPP, Change, ClockReading, Kind, Node, Snapshot
-from exporter.tracker import Track, Tracked, track
+from exporter.model import FEDERATED, LLAMA_CPP, Change, ClockReading, Kind, Node, Snapshot, Track
+from exporter.tracker import Tracked, track
 
 
 def follow(*polls: tuple[Node, ...]) -> Tracked:
@@ -19,7 +19,7 @@ def moved_at(*last_seen: float | None) -> float | None:
     """When the heartbeat of one node moved that showed these values, poll by poll."""
     tracks = follow(*((node("gpu-a", last_seen=seen),) for seen in last_seen)).tracks
     assert tracks is not None
-    return tracks[LLAMA_CPP, "gpu-a"].moved_at
+    return tracks[LLAMA_CPP]["gpu-a"].moved_at
 
 
 class TestHeartbeats:
@@ -62,7 +62,8 @@ class TestHeartbeats:
         for number, scenario in enumerate(("clock-skew", "clock-skew-dead-but-online")):
             tracked = track(tracked, _captured(scenario), 1_000.0 + 70 * number)
         assert tracked.tracks is not None
-        moved = {host.rpartition("-")[0]: (one.online, one.moved_at) for (_, host), one in tracked.tracks.items()}
+        tracks = {**tracked.tracks[LLAMA_CPP], **tracked.tracks[FEDERATED]}
+        moved = {host.rpartition("-")[0]: (one.node.online, one.moved_at) for host, one in tracks.items()}
         assert moved == {"fast-clock": (True, None), "slow-clock": (False, 1_070.0), "gateway-1": (True, 1_070.0)}
 
 
@@ -122,5 +123,5 @@ class TestMembership:
 
     def test_what_localai_forgot_is_forgotten(self) -> None:
         assert follow((self.A, self.B), (self.B,)).tracks == {
-            (LLAMA_CPP, "gpu-b"): Track(online=True, first_seen_at=1_000.0, highest=SERVER_NOW)
+            LLAMA_CPP: {"gpu-b": Track(self.B, first_seen_at=1_000.0, highest=SERVER_NOW)}
         }

@@ -151,7 +151,7 @@ class Changing(Collector):
         if self._family is None:
             self.lives = self._before() is not None
             self.families += 1
-            self._family = Definition("large", "Large").large(lambda: b"large 1.0\n")
+            self._family = Definition("large", "Large").large(lambda: [b"large 1.0\n"])
             self._before = weakref.ref(self._family)
         yield self._family
 

@@ -1,4 +1,7 @@
-"""A program to put before the exporter's command line: it runs that, and prints which thread began to load what."""
+"""A program to put before the exporter's command line: it runs that, and prints which thread began to load what.
+
+It also prints how many seconds a thread keeps the interpreter while another one wants it.
+"""
 
 import json
 import sys
@@ -29,7 +32,7 @@ def main(line: Sequence[str]) -> int:
     try:
         return cli.main(words)
     finally:
-        sys.stdout.write(json.dumps(recorder.began))
+        sys.stdout.write(json.dumps({"began": recorder.began, "turn": sys.getswitchinterval()}))
 
 
 if __name__ == "__main__":

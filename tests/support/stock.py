@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
-from exporter import collector
+from exporter import metrics
 from exporter.clock import Clock, steady_epoch
 from exporter.collector import P2PCollector
 from exporter.families import Large
@@ -57,14 +57,19 @@ class Stock(Collector):
         moved = [(_row(item.node), item.moved_at) for item in view.shown if item.moved_at is not None]
         infos = [((*_row(node), node.name, node.service_id, node.tunnel_address), 1.0) for node in nodes]
         families = (
-            collector.NODE_ONLINE.family((_row(node), node.online) for node in nodes),
-            collector.NODE_LAST_SEEN.family(seen),
-            collector.NODE_AGE.family((row, round(server_now - last_seen, 3)) for row, last_seen in seen),
-            collector.NODE_HEARTBEAT.family((row, round(epoch + moved_at, 3)) for row, moved_at in moved),
-            collector.NODE_INFO.family(infos),
-            collector.HOST_NODES_ONLINE.family(hosts.items()),
+            metrics.NODE_ONLINE.family((_row(node), node.online) for node in nodes),
+            metrics.NODE_LAST_SEEN.family(seen),
+            metrics.NODE_AGE.family((row, _age(server_now, last_seen)) for row, last_seen in seen),
+            metrics.NODE_HEARTBEAT.family((row, round(epoch + moved_at, 3)) for row, moved_at in moved),
+            metrics.NODE_INFO.family(infos),
+            metrics.HOST_NODES_ONLINE.family(hosts.items()),
         )
         return {family.name: family for family in families}
+
+
+def _age(now: float, last_seen: float) -> float:
+    """Return it of two moments that count in hundredths of a second."""
+    return (round(now * 100) - round(last_seen * 100)) / 100
 
 
 def _row(node: Node) -> Row:

@@ -185,7 +185,7 @@ class _Asked:
         recorded = capture.expect["clock"]
         now, born = self._server_now() - recorded, self._watch.began - recorded
         nodes = tuple(
-            replace(node, last_seen=node.last_seen + (now if _lives(node, capture) else born))
+            node._replace(last_seen=node.last_seen + (now if _lives(node, capture) else born))
             for node in snapshot.nodes
             if node.last_seen is not None
         )

@@ -7,7 +7,7 @@ SERVER_NOW = 1_800_000_000.0
 
 def node(node_id: str, *, kind: Kind = LLAMA_CPP, online: bool = True, last_seen: float | None = SERVER_NOW) -> Node:
     host, _, name = node_id.rpartition("-")
-    return Node(kind, node_id, host or node_id, name, name, "127.0.0.1:4000", last_seen, online)
+    return Node(kind, node_id, host or node_id, name, name, "127.0.0.1:4000", online, last_seen)
 
 
 def snapshot(

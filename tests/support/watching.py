@@ -10,7 +10,7 @@ from exporter.app import make_poller, make_registry
 from exporter.clock import Clock
 from exporter.errors import Reason
 from exporter.exposition import Renderer
-from exporter.model import Outcome, ShownNode
+from exporter.model import Outcome, Track
 from exporter.settings import Secret, Target
 from exporter.store import Store
 from support import canaries
@@ -102,7 +102,7 @@ def watching(timeout: float, **options: Any) -> Iterator[Watch]:
         yield Watch(server, shifted, timeout, **options)
 
 
-def complaints_of_page(polled: Polled, shown: tuple[ShownNode, ...] | None = None) -> list[str]:
+def complaints_of_page(polled: Polled, shown: tuple[Track, ...] | None = None) -> list[str]:
     """Judge a page by our own reader: unique series, and every node comes back as it was written."""
     if not polled.text.endswith("\n"):
         return ["the page does not end in a newline"]
