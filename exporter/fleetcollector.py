@@ -43,10 +43,6 @@ from exporter.fleetmetrics import (
 from exporter.prepared import Prepared
 from exporter.store import Store
 
-UNSATISFIABLE_FROM = 3
-"""So many times in a row must LocalAI have found no room before it waits for five minutes between two tries
-(`unsatisfiableTickThreshold` in its core/services/nodes/reconciler.go)."""
-
 
 class FleetCollector(Collector):
     """Reads the store at each scrape; all that it knows was handed in.
@@ -130,22 +126,12 @@ def _fleet(fleet: Fleet, view: FleetView) -> Iterator[Metric]:
             yield definition.family(samples)
 
 
-def _unsatisfiable(model: Model) -> float | None:
-    schedule = model.schedule
-    if schedule is None or schedule.unsatisfied is None:
-        return None
-    # LocalAI counts from 0 again when it loads a replica by itself, or a node joins: not when a request had one loaded,
-    # nor when fewer are wanted.
-    enough = model.loaded is not None and schedule.least is not None and model.loaded >= schedule.least
-    return float(schedule.unsatisfied >= UNSATISFIABLE_FROM and not enough)
-
-
 _OF_MODELS: tuple[tuple[Definition, Callable[[Model], float | None]], ...] = (
     (MODEL_LOADED, lambda model: model.loaded),
     (MODEL_MIN, lambda model: model.schedule.least if model.schedule else None),
     (MODEL_MAX, lambda model: model.schedule.most if model.schedule else None),
     (MODEL_TICKS, lambda model: model.schedule.unsatisfied if model.schedule else None),
-    (MODEL_UNSATISFIABLE, _unsatisfiable),
+    (MODEL_UNSATISFIABLE, lambda model: model.unsatisfiable),
 )
 """Which figure of a model each metric has; None is unknown, and has no sample."""
 

@@ -95,14 +95,29 @@ def test_a_node_that_is_healthy_and_silent(later: float, silent: bool) -> None:
     ]
     found = told(examined(fleet_answers(nodes, [], []), later=later))
     message = "nodes that LocalAI calls healthy, and has not heard of for 90 s: gpu-1"
-    assert found[1:] == ([(WARNING, message)] if silent else [])
+    assert found[2:] == ([(WARNING, message)] if silent else [])
 
 
 def test_models_of_which_fewer_are_loaded_than_wanted() -> None:
     plans = [wanted("x", 2), wanted("y", 1), wanted("z", 1), wanted("everywhere", spread_all=True)]
     answers = fleet_answers([registered("gpu-1")], [loaded("gpu-1", "x"), loaded("gpu-1", "z")], plans)
-    assert told(examined(answers))[1:] == [(WARNING, "fewer replicas are loaded than wanted: x 1 of 2, y 0 of 1")]
+    message = "models of which replicas are missing, and how many: x 1, y 1"
+    assert told(examined(answers))[1:] == [(WARNING, message)]
     assert told(examined(answers | {MODELS: missing()}))[1:] == []
+
+
+@pytest.mark.parametrize(("ticks", "found"), [(2, False), (3, True)])
+def test_a_model_for_which_there_is_no_room(ticks: int, found: bool) -> None:
+    plans = [wanted("x", 1, ticks=ticks), wanted("y", 1, ticks=9)]
+    answers = fleet_answers([registered("gpu-1")], [loaded("gpu-1", "y")], plans)
+    message = "models for which LocalAI finds no node with room: x"
+    assert told(examined(answers))[2:] == ([(WARNING, message)] if found else [])
+
+
+@pytest.mark.parametrize("status", ["offline", "unhealthy"])
+def test_nodes_that_are_down(status: str) -> None:
+    found = told(examined(fleet_answers([registered("gpu-1"), registered("gpu-2", status)], [], [])))
+    assert found[1:] == [(WARNING, "nodes that are offline or unhealthy: gpu-2")]
 
 
 def test_elements_that_cannot_be_used() -> None:
@@ -122,8 +137,9 @@ def test_it_is_looked_at_with_the_flag_alone() -> None:
     of_it = [(one["severity"], one["message"]) for one in found if one["check"] == "distributed"]
     assert of_it == [
         ("ok", "on, nodes: 1 pending, 1 healthy, 1 draining, 1 offline"),
+        ("warning", "nodes that are offline or unhealthy: gpu-worker-3"),
         ("warning", "nodes that wait to be approved: pending-worker"),
-        ("warning", "fewer replicas are loaded than wanted: llama-3 1 of 2"),
+        ("warning", "models of which replicas are missing, and how many: llama-3 1"),
     ]
 
 
