@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
+from types import MappingProxyType
 
 from prometheus_client import CollectorRegistry
 
@@ -13,7 +14,7 @@ from exporter import __version__
 from exporter.exposition import Renderer
 from exporter.http1 import Request, Response, say
 from exporter.server import Route
-from exporter.settings import HEALTH_PATHS, HEALTHY_PATH, READY_PATH
+from exporter.settings import DISCOVERY_PATH, HEALTH_PATHS, HEALTHY_PATH, READY_PATH
 
 _KEPT = 2
 """How many pages are kept for whoever else asked for the same: what one Prometheus wants, and one other client."""
@@ -23,7 +24,11 @@ _LATELY_SECONDS = 300.0
 
 
 def routes(
-    metrics: Route, telemetry_path: str, healthy: Callable[[], bool], ready: Callable[[], bool]
+    metrics: Route,
+    telemetry_path: str,
+    healthy: Callable[[], bool],
+    ready: Callable[[], bool],
+    more: Mapping[str, Route] = MappingProxyType({}),
 ) -> Mapping[str, Route]:
     """Return what is served under which path.
 
@@ -32,10 +37,12 @@ def routes(
         telemetry_path: where they are.
         healthy: whether the program, its loop and its servers live.
         ready: whether the first poll has ended.
+        more: what is served besides.
     """
-    landing = Response((_landing(telemetry_path),), "text/html; charset=utf-8")
+    links = {telemetry_path: "Metrics", **({DISCOVERY_PATH: "Targets"} if DISCOVERY_PATH in more else {})}
+    landing = Response((_landing(links),), "text/html; charset=utf-8")
 
-    return {"/": lambda _: landing, telemetry_path: metrics, **health_routes(healthy, ready)}
+    return {"/": lambda _: landing, telemetry_path: metrics, **more, **health_routes(healthy, ready)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +115,8 @@ def health_routes(healthy: Callable[[], bool], ready: Callable[[], bool]) -> Map
     }
 
 
-def _landing(telemetry_path: str) -> bytes:
-    links = ((telemetry_path, "Metrics"), *zip(HEALTH_PATHS, ("Health", "Readiness"), strict=True))
+def _landing(pages: Mapping[str, str]) -> bytes:
+    links = (*pages.items(), *zip(HEALTH_PATHS, ("Health", "Readiness"), strict=True))
     items = "\n".join(f'<li><a href="{html.escape(path)}">{name}</a></li>' for path, name in links)
     return f"""<!DOCTYPE html>
 <html lang="en">
