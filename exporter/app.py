@@ -172,7 +172,10 @@ class _Single:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._target = settings.target
         self._clock = clock
-        self._watched = _watched(settings.target, clock, tls_context(settings.target), settings.exporter_metrics)
+        target, store = settings.target, Store()
+        context = tls_context(target)
+        metrics = Metrics(make_registry(target, store, clock, process=settings.exporter_metrics))
+        self._watched = Watched(metrics, store, lambda: make_poller(target, store, clock, context))
         self._made_at = clock.awake()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
@@ -205,18 +208,6 @@ class _Single:
             _log.error("the poll loop died", extra=fields(error=type(bug).__name__, at=origin(bug)))
 
 
-def _watched(
-    target: Target,
-    clock: Clock,
-    context: ssl.SSLContext | None,
-    process: bool,  # noqa: FBT001 - as functools.partial wants it
-    resolver: Resolver | None = None,
-) -> Watched:
-    store = Store()
-    registry = make_registry(target, store, clock, process=process)
-    return Watched(Metrics(registry), store, lambda: make_poller(target, store, clock, context, resolver))
-
-
 def _loop(settings: Settings, clock: Clock, again: threading.Event | None) -> Loop:
     if settings.config_file is None:
         return _Single(settings, clock)
@@ -224,7 +215,9 @@ def _loop(settings: Settings, clock: Clock, again: threading.Event | None) -> Lo
     from exporter.many import Many  # noqa: PLC0415
 
     def make(target: Target, context: ssl.SSLContext | None, resolver: Resolver) -> Watched:
-        return _watched(target, clock, context, False, resolver)  # the process is on a page of its own
+        store = Store()
+        metrics = Metrics(make_registry(target, store, clock, process=False), frugal=True)
+        return Watched(metrics, store, lambda: make_poller(target, store, clock, context, resolver))
 
     own = CollectorRegistry()
     if settings.exporter_metrics:

@@ -19,6 +19,9 @@ from exporter.settings import DISCOVERY_PATH, HEALTH_PATHS, HEALTHY_PATH, READY_
 _KEPT = 2
 """How many pages are kept for whoever else asked for the same: what one Prometheus wants, and one other client."""
 
+_SMALL_BYTES = 16_384
+"""Of a page as it is sent: up to so much, what it begins with is compressed sooner than memory for it is found."""
+
 _LATELY_SECONDS = 300.0
 """For so long a page is made anew after each poll: Prometheus asks every minute or more often, a person once."""
 
@@ -66,11 +69,21 @@ class Metrics:
     Args:
         registry: what the pages show.
         monotonic: the clock that requests arrive by.
+        frugal: whether nothing is kept of small pages between two scrapes, as where there are many: a compressor alone
+            takes a quarter of a megabyte.
     """
 
-    def __init__(self, registry: CollectorRegistry, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        monotonic: Callable[[], float] = time.monotonic,
+        *,
+        frugal: bool = False,
+    ) -> None:
+        self._registry = registry
         self._renderer = Renderer(registry)
         self._monotonic = monotonic
+        self._frugal = frugal
         self._making = threading.Lock()
         self._made: dict[tuple[str, str], _Made] = {}
 
@@ -90,7 +103,11 @@ class Metrics:
         """Make the pages anew that were asked for lately, so that the next scrapes find the most of them done."""
         with self._making:
             since = self._monotonic() - _LATELY_SECONDS
-            lately = {wanted: made.asked_at for wanted, made in self._made.items() if made.asked_at >= since}
+            lately = {
+                wanted: made.asked_at
+                for wanted, made in self._made.items()
+                if made.asked_at >= since and not self._is_cheap(made.response)
+            }
             self._made.clear()
             self._renderer.forget()
             for wanted, asked_at in lately.items():
@@ -100,7 +117,13 @@ class Metrics:
         begun_at = self._monotonic()
         page = self._renderer.page(*wanted)
         encoding = {"Content-Encoding": page.content_encoding} if page.content_encoding else {}
-        return _Made(begun_at, begun_at, Response(page.pieces, page.content_type, headers=encoding))
+        response = Response(page.pieces, page.content_type, headers=encoding)
+        if self._is_cheap(response):
+            self._renderer = Renderer(self._registry)
+        return _Made(begun_at, begun_at, response)
+
+    def _is_cheap(self, response: Response) -> bool:
+        return self._frugal and response.length <= _SMALL_BYTES
 
 
 def health_routes(healthy: Callable[[], bool], ready: Callable[[], bool]) -> Mapping[str, Route]:
