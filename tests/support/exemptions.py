@@ -1,6 +1,7 @@
-"""What the dashboard and the rules leave out, and which queries may be silent, and why."""
+"""What the dashboards and the rules leave out, and which queries may be silent, and why."""
 
 UNSHOWN = {
+    "localai_distributed_node_last_heartbeat_timestamp_seconds": "its age says the same, whatever the clocks",
     "localai_p2p_node_info": "names to join by; of a node's name, service and tunnel none says how it is",
 }
 """Metrics that no panel and no rule reads."""

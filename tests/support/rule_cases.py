@@ -8,6 +8,7 @@ A sample as old as its window is in it to Prometheus 2 and not to Prometheus 3: 
 from dataclasses import replace
 
 from support.captures import CAPTURES, capture
+from support.distributed_rule_cases import DISTRIBUTED
 from support.rules import Case, Text
 from support.stories import Watch
 
@@ -712,4 +713,4 @@ TABLES = (
     ),
 )
 
-CASES = (*CAPTURED, *SLOWLY_SCRAPED, *EXPORTER, *P2P, *MEMBERS, *SEVERAL, *CLOCKS, *TABLES)
+CASES = (*CAPTURED, *SLOWLY_SCRAPED, *EXPORTER, *P2P, *MEMBERS, *SEVERAL, *CLOCKS, *TABLES, *DISTRIBUTED)
