@@ -9,13 +9,14 @@ valgrind; `run` sees to all of them. Everything is on the loopback interface, an
 import argparse
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
 import alone
 import counts
+import many
 from figures import Bound, Figure, Goal, Spread, growth_exponent, slope
 from loop import interval_seconds
 from page import write_page
@@ -46,6 +47,10 @@ class Plan:
     def nodes(self, count: int) -> int:
         """Return how many nodes stand for so many."""
         return max(2, count // self.shrink)
+
+    def targets(self, count: int) -> int:
+        """Return how many targets stand for so many."""
+        return max(1, count // self.shrink)
 
     def goal(self, bound: Bound, value: float) -> Goal | None:
         """Return a goal, where it holds."""
@@ -196,11 +201,45 @@ def machine_figures(plan: Plan) -> Iterator[Figure]:
     )
 
 
+def target_figures(plan: Plan) -> Iterator[Figure]:
+    """Yield how what one exporter takes grows with its targets."""
+    sizes = sorted({plan.targets(count) for count in (1, 10, 100, 1_000)})
+    loads = [many.load(targets, plan.interval) for targets in sizes]
+    first, last = loads[0], loads[-1]
+    words = f"{', '.join(f'{one.targets:,}' for one in loads)} targets of {many.NODES} nodes"
+
+    def medians(texts: Iterable[str]) -> str:
+        return " / ".join(texts)
+
+    yield Figure(
+        f"{words}: peak RSS for each further target",
+        Spread.of([slope((first.targets, first.peak_bytes), (last.targets, last.peak_bytes)) / 1e3]),
+        unit="{} KB",
+        medians=medians(f"{number(one.peak_bytes / 1e6)} MB" for one in loads),
+    )
+    yield Figure(
+        f"{words}: threads, of the most / of one",
+        Spread.of([last.threads / first.threads]),
+        medians=medians(str(one.threads) for one in loads),
+    )
+    yield Figure(
+        f"{words}: CPU time of a poll, of the most / of one",
+        Spread.of([last.poll / first.poll]),
+        medians=medians(seconds(one.poll) for one in loads),
+    )
+    yield Figure(
+        f"{words}: CPU time of a scrape with gzip, of the most / of one",
+        Spread.of([last.scrape / first.scrape]),
+        medians=medians(seconds(one.scrape) for one in loads),
+    )
+
+
 PARTS: Mapping[str, Callable[[Plan], Iterator[Figure]]] = {
     "instructions": instruction_figures,
     "scrapes": scene_figures,
     "loop": loop_figures,
     "machine": machine_figures,
+    "targets": target_figures,
 }
 """Everything that is measured, in the order of the table."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from exporter import fleetmetrics, metrics
+from exporter import fleetmetrics, metrics, owncollector
 from exporter.buckets import DURATION_BUCKETS
 from exporter.errors import REASONS, Reason
 from exporter.families import Definition
@@ -16,8 +16,8 @@ FOLDER = Path(__file__).parent
 _METRICS_HEAD = """\
 # Metrics
 
-Generated from `exporter/metrics.py` and `exporter/fleetmetrics.py` by `./run docs`. Besides these there are
-`process_*` and `python_*` from prometheus_client, which `--web.disable-exporter-metrics` leaves out.
+Generated from `exporter/metrics.py`, `exporter/fleetmetrics.py` and `exporter/owncollector.py` by `./run docs`. Besides
+these there are `process_*` and `python_*` from prometheus_client, which `--web.disable-exporter-metrics` leaves out.
 
 """
 
@@ -28,11 +28,20 @@ With `--collector.distributed` alone.
 
 """
 
+_MANY_HEAD = """
+## Several LocalAIs
+
+With `--config.file` alone, on `/metrics`, beside `localai_p2p_exporter_build_info`, `process_*` and `python_*`. All of
+the above is on each target's `/probe` then.
+
+"""
+
 
 def metrics_page() -> str:
     """Return docs/metrics.md."""
     p2p, distributed = _table(metrics.DEFINITIONS), _table(fleetmetrics.DEFINITIONS)
-    return f"{_METRICS_HEAD}{p2p}{_DISTRIBUTED_HEAD}{distributed}{_labels()}"
+    own = _table(owncollector.DEFINITIONS)
+    return f"{_METRICS_HEAD}{p2p}{_DISTRIBUTED_HEAD}{distributed}{_MANY_HEAD}{own}{_labels()}"
 
 
 def _table(definitions: Iterable[Definition]) -> str:

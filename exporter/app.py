@@ -4,9 +4,9 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
@@ -16,10 +16,12 @@ from exporter.errors import UsageError
 from exporter.guard import OPEN, Guard
 from exporter.listen import bind, bind_all
 from exporter.log import fields, origin
-from exporter.server import CLOSE_SECONDS, Server
+from exporter.resolver import Resolver
+from exporter.server import CLOSE_SECONDS, Route, Server
 from exporter.settings import Settings, Target
 from exporter.store import Store
 from exporter.transport import tls_context
+from exporter.watched import Watched
 from exporter.web import Metrics, health_routes, routes
 
 if TYPE_CHECKING:
@@ -37,7 +39,13 @@ _HANG_SECONDS = 5.0
 deadline is missed by at worst."""
 
 
-def make_poller(target: Target, store: Store, clock: Clock, context: ssl.SSLContext | None = None) -> "Poller":
+def make_poller(
+    target: Target,
+    store: Store,
+    clock: Clock,
+    context: ssl.SSLContext | None = None,
+    resolver: Resolver | None = None,
+) -> "Poller":
     """Put the way of the data together for one LocalAI.
 
     Args:
@@ -45,6 +53,7 @@ def make_poller(target: Target, store: Store, clock: Clock, context: ssl.SSLCont
         store: where the outcomes go.
         clock: the clocks.
         context: as for `Client`.
+        resolver: as for `Client`.
 
     Raises:
         UsageError: a TLS file cannot be used.
@@ -54,7 +63,7 @@ def make_poller(target: Target, store: Store, clock: Clock, context: ssl.SSLCont
     from exporter.localai import LocalAI  # noqa: PLC0415
     from exporter.poller import Poller  # noqa: PLC0415
 
-    client = Client(target, clock.monotonic, context=context)
+    client = Client(target, clock.monotonic, resolver, context)
     localai = LocalAI(client, clock, target.max_response_bytes, collect_token=target.collect_token)
     return Poller(
         localai,
@@ -65,6 +74,7 @@ def make_poller(target: Target, store: Store, clock: Clock, context: ssl.SSLCont
         retention=target.node_retention,
         limit=target.node_limit,
         follower=_make_follower(target, localai.questions, store, clock) if target.collect_distributed else None,
+        close=client.close,
     )
 
 
@@ -95,10 +105,14 @@ def make_registry(target: Target, store: Store, clock: Clock, *, process: bool, 
 
         registry.register(FleetCollector(store, clock, stale_after=target.stale_after, ages=ages))
     if process:
-        ProcessCollector(registry=registry)
-        PlatformCollector(registry=registry)
-        GCCollector(registry=registry)
+        _add_process(registry)
     return registry
+
+
+def _add_process(registry: CollectorRegistry) -> None:
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
 
 
 def _guard(web_config_file: Path | None, clock: Clock) -> Guard:
@@ -111,65 +125,153 @@ def _guard(web_config_file: Path | None, clock: Clock) -> Guard:
     return Gate(WebGuard(web_config_file, clock.monotonic))
 
 
+class Loop(Protocol):
+    """What polls, and makes the pages of what it saw: of one LocalAI, or of many."""
+
+    def start(self) -> None:
+        """Begin.
+
+        Raises:
+            RuntimeError: no thread is to be had.
+        """
+
+    def stop(self) -> None:
+        """Poll no more; a poll that is under way is abandoned."""
+
+    def is_well(self, awake_for: float, patience: float) -> bool:
+        """Whether it lives and does not hang; what LocalAI does makes no difference.
+
+        Args:
+            awake_for: seconds since the process last stood still as a whole.
+            patience: how late anything may be, in seconds.
+        """
+
+    def is_ready(self) -> bool:
+        """Whether what it polls was polled once, whatever came of it."""
+
+    @property
+    def metrics(self) -> Route:
+        """The page of metrics."""
+
+    @property
+    def more(self) -> Mapping[str, Route]:
+        """What is served besides, by its path."""
+
+    @property
+    def posts(self) -> Sequence[str]:
+        """Those of these paths that take a POST."""
+
+    @property
+    def told(self) -> Mapping[str, object]:
+        """What the log says of what is polled."""
+
+
+class _Single:
+    """One LocalAI, polled by a thread of its own."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._target = settings.target
+        self._clock = clock
+        target, store = settings.target, Store()
+        context = tls_context(target)
+        metrics = Metrics(make_registry(target, store, clock, process=settings.exporter_metrics))
+        self._watched = Watched(metrics, store, lambda: make_poller(target, store, clock, context))
+        self._made_at = clock.awake()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
+        self.metrics: Route = self._watched.metrics
+        self.more: Mapping[str, Route] = {}
+        self.posts = ()
+        self.told = {"localai": settings.target.url}
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def is_well(self, awake_for: float, patience: float) -> bool:
+        beat = self._watched.beat or self._made_at
+        silent = min(self._clock.awake() - beat, awake_for)
+        begun = self._thread.ident is not None  # the servers are there first, so that an address in use polls nobody
+        return (
+            self._thread.is_alive() or not begun
+        ) and silent <= self._target.poll_interval + self._target.poll_timeout + patience
+
+    def is_ready(self) -> bool:
+        return self._watched.is_polled
+
+    def _run(self) -> None:
+        try:
+            self._watched.run(self._stop)
+        except BaseException as bug:  # noqa: BLE001 - a traceback of Python's own would print the exception's text
+            _log.error("the poll loop died", extra=fields(error=type(bug).__name__, at=origin(bug)))
+
+
+def _loop(settings: Settings, clock: Clock, again: threading.Event | None) -> Loop:
+    if settings.config_file is None:
+        return _Single(settings, clock)
+    # Imported here, so that who watches one LocalAI loads no YAML.
+    from exporter.many import Many  # noqa: PLC0415
+
+    def make(target: Target, context: ssl.SSLContext | None, resolver: Resolver) -> Watched:
+        store = Store()
+        metrics = Metrics(make_registry(target, store, clock, process=False), frugal=True)
+        return Watched(metrics, store, lambda: make_poller(target, store, clock, context, resolver))
+
+    own = CollectorRegistry()
+    if settings.exporter_metrics:
+        _add_process(own)
+    return Many(settings, clock, make, own, again or threading.Event())
+
+
 class Exporter:
-    """The running program: the loop in one thread, the servers in others.
+    """The running program: the loop in one thread, or more, the servers in others.
 
     Args:
         settings: what the operator asked for.
         clock: the clocks.
         sockets: bound ones to serve on instead of the settings' addresses.
+        again: set whenever `--config.file` is to be read again.
 
     Raises:
-        UsageError: a TLS file or the web configuration cannot be used, nothing can listen on an address, or no thread
-            is to be had.
+        UsageError: a TLS file, the targets or the web configuration cannot be used, nothing can listen on an address,
+            or no thread is to be had.
     """
 
-    def __init__(self, settings: Settings, clock: Clock, sockets: Sequence[socket.socket] | None = None) -> None:
-        self._settings = settings
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        sockets: Sequence[socket.socket] | None = None,
+        again: threading.Event | None = None,
+    ) -> None:
         self._clock = clock
-        self._store = Store()
-        self._stop = threading.Event()
         self._resumed_at = float("-inf")
-        self._context = tls_context(settings.target)
-        self._made_at = clock.awake()
-        self._poller: Poller | None = None  # it is made by the loop's thread
-        registry = make_registry(settings.target, self._store, clock, process=settings.exporter_metrics)
-        self._metrics = Metrics(registry)
-        table = routes(self._metrics, settings.telemetry_path, self.is_healthy, self.is_ready)
-        self._loop = threading.Thread(target=self._run, name="poller", daemon=True)
+        self._loop = _loop(settings, clock, again)
+        loop = self._loop
+        table = routes(loop.metrics, settings.telemetry_path, self.is_healthy, self.is_ready, loop.more)
         self._servers: list[Server] = []
         guard = _guard(settings.web_config_file, clock)
         if sockets is None:
             sockets = bind_all(settings.listen_addresses, "--web.listen-address")
         try:
-            self._servers.append(Server(sockets, table, guard))
+            self._servers.append(Server(sockets, table, guard, posts=loop.posts))
             if settings.health_address:
                 # A server of its own, so that nothing that happens to the other one keeps a probe waiting.
                 health = bind(settings.health_address, "--web.health-address")
                 self._servers.append(Server([health], health_routes(self.is_healthy, self.is_ready), name="health"))
             _log.info(
                 "serving",
-                extra=fields(urls=" ".join(self.urls), metrics=settings.telemetry_path, localai=settings.target.url),
+                extra=fields(urls=" ".join(self.urls), metrics=settings.telemetry_path, **loop.told),
             )
             self._loop.start()
         except BaseException as error:
+            self._loop.stop()
             self._close_servers()
             if isinstance(error, RuntimeError):  # what Thread.start() raises
                 raise UsageError("no thread is to be had: raise the limit of processes and threads") from None
             raise
-
-    def _run(self) -> None:
-        try:
-            self._poller = make_poller(self._settings.target, self._store, self._clock, self._context)
-            self._poller.run(self._stop, self._prepare)
-        except BaseException as bug:  # noqa: BLE001 - a traceback of Python's own would print the exception's text
-            _log.error("the poll loop died", extra=fields(error=type(bug).__name__, at=origin(bug)))
-
-    def _prepare(self) -> None:
-        try:
-            self._metrics.prepare()
-        except Exception as bug:  # noqa: BLE001 - the loop outlives it, and the scrape that meets it is told
-            _log.error("the pages could not be prepared", extra=fields(error=type(bug).__name__, at=origin(bug)))
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -178,20 +280,15 @@ class Exporter:
 
     def is_healthy(self) -> bool:
         """Whether the loop and the servers live and none of them hangs; what LocalAI does makes no difference."""
-        target = self._settings.target
-        now = self._clock.awake()
-        awake_for = now - self._resumed_at
-        beat = self._poller.beat if self._poller else self._made_at
-        overdue = min(now - beat, awake_for) - target.poll_interval - target.poll_timeout
+        awake_for = self._clock.awake() - self._resumed_at
         # None yet: the first one answers already while it is put into the list.
         silent = max((min(server.silent_seconds(), awake_for) for server in self._servers), default=0.0)
-        begun = self._loop.ident is not None  # the servers are there first, so that an address in use polls nobody
-        lives = (self._loop.is_alive() or not begun) and all(server.lives for server in self._servers)
-        return lives and max(overdue, silent) <= _HANG_SECONDS
+        lives = all(server.lives for server in self._servers)
+        return lives and silent <= _HANG_SECONDS and self._loop.is_well(awake_for, _HANG_SECONDS)
 
     def is_ready(self) -> bool:
         """Whether the first poll has ended, whatever came of it."""
-        return self._store.latest() is not None
+        return self._loop.is_ready()
 
     def wait(self, stop: threading.Event, check_every: float = 1.0) -> bool:
         """Wait until `stop` is set and return True, or until the loop or a server is not well and return False."""
@@ -208,7 +305,7 @@ class Exporter:
 
     def close(self) -> None:
         """Let a scrape in flight end, then stop. A poll in flight is abandoned."""
-        self._stop.set()
+        self._loop.stop()
         self._close_servers()
 
     def _close_servers(self) -> None:

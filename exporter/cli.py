@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType, MappingProxyType
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from exporter import __version__
 from exporter.clock import Clock
@@ -25,7 +25,10 @@ from exporter.flags import LOOP_FREE, VARIABLE_PREFIX, add_flags, load_settings,
 from exporter.listen import systemd_sockets
 from exporter.loading import lasting
 from exporter.log import configure, fields
-from exporter.settings import Settings, concerns
+from exporter.settings import Settings, Target, concerns
+
+if TYPE_CHECKING:
+    from exporter.rounds import Rounds
 
 _log = logging.getLogger(__name__)
 
@@ -63,13 +66,30 @@ def _print(text: bytes) -> None:
         raise UsageError(f"standard output cannot be written ({error.strerror})") from None
 
 
-def _serve(settings: Settings, _: argparse.Namespace) -> int:
-    stop = _stop_on_signals()
-    signal.signal(signal.SIGHUP, _say_what_is_read_again)
-    return _run(settings, stop)
+def _serve(settings: Settings, arguments: argparse.Namespace) -> int:
+    if vars(arguments)["config.check"]:
+        return _check(settings)
+    stop, again = _stop_on_signals(), threading.Event()
+    signal.signal(signal.SIGHUP, lambda *_: again.set() if settings.config_file else _say_what_is_read_again())
+    return _run(settings, stop, again=again)
 
 
-def _say_what_is_read_again(_signal: int, _frame: FrameType | None) -> None:
+def _check(settings: Settings) -> int:
+    if settings.config_file is None:
+        raise UsageError("--config.check looks at the file of --config.file: give that too")
+    from exporter.reload import check  # noqa: PLC0415
+
+    try:
+        targets = check(settings.config_file, settings.shard)
+    except UsageError as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_FAILED
+    of = f" of shard {settings.shard}" if settings.shard else ""
+    _print(f"{settings.config_file} is right, targets{of}: {targets}\n".encode())
+    return EXIT_OK
+
+
+def _say_what_is_read_again() -> None:
     # Many send it to have a configuration read again. This thread, the only one that a handler interrupts, waits.
     _log.info("SIGHUP changes nothing: changed files of the API key and the web configuration are read anyway")
 
@@ -80,14 +100,19 @@ def _without_created_series() -> None:
     disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
-def _run(settings: Settings, stop: threading.Event, announce: Callable[[Sequence[str]], None] | None = None) -> int:
+def _run(
+    settings: Settings,
+    stop: threading.Event,
+    announce: Callable[[Sequence[str]], None] | None = None,
+    again: threading.Event | None = None,
+) -> int:
     sys.setswitchinterval(_TURN_SECONDS)
     with lasting():
         from exporter.app import Exporter  # noqa: PLC0415
 
         _without_created_series()
         sockets = systemd_sockets(os.environ) if settings.systemd_socket else None
-        exporter = Exporter(settings, Clock.system(), sockets)
+        exporter = Exporter(settings, Clock.system(), sockets, again)
     try:
         if announce:
             announce(exporter.urls)
@@ -126,11 +151,14 @@ def _once(settings: Settings, arguments: argparse.Namespace) -> int:
     from exporter.textfile import write_atomically  # noqa: PLC0415
 
     _without_created_series()
+    if settings.config_file is not None and arguments.target is None:
+        raise UsageError("once polls one LocalAI: name one of the targets of --config.file by --target")
+    ((_, target),) = _chosen(settings, arguments.target)
     clock, store = Clock.system(), Store()
-    outcome = make_poller(settings.target, store, clock).poll()
+    outcome = make_poller(target, store, clock).poll()
     output = arguments.output
     # A file is read later than now: an age in it would stand still while the node's true age grows.
-    registry = make_registry(settings.target, store, clock, process=False, ages=output is None)
+    registry = make_registry(target, store, clock, process=False, ages=output is None)
     body = Renderer(registry).page().body
     if output is None:
         _print(body)
@@ -139,10 +167,32 @@ def _once(settings: Settings, arguments: argparse.Namespace) -> int:
     return EXIT_OK if outcome.failure is None else EXIT_FAILED
 
 
+def _chosen(settings: Settings, name: str | None) -> Sequence[tuple[str, Target]]:
+    """Return the target of that name, or all where none is given; the only one has no name."""
+    if settings.config_file is None:
+        if name is not None:
+            raise UsageError("--target names a target of --config.file: give that too, or leave it out")
+        return [("", settings.target)]
+    from exporter.reload import read_targets  # noqa: PLC0415
+
+    targets = read_targets(settings.config_file)
+    chosen = [(one.name, one.target) for one in targets if name in (None, one.name)]
+    if not chosen:
+        raise UsageError(f"--target: {settings.config_file} names no such target")
+    return chosen
+
+
 def _doctor(settings: Settings, arguments: argparse.Namespace) -> int:
     from exporter import doctor  # noqa: PLC0415
 
-    report = doctor.examine(settings.target, Clock.system())
+    targets = _chosen(settings, arguments.target)
+    report: doctor.Report | Rounds
+    if len(targets) == 1:
+        report = doctor.examine(targets[0][1], Clock.system())
+    else:
+        from exporter.rounds import examine_all  # noqa: PLC0415
+
+        report = examine_all(targets, Clock.system())
     text = report.as_json() if arguments.json else report.as_text()
     _print(f"{text}\n".encode(sys.stdout.encoding, "backslashreplace"))
     return report.severity
@@ -190,6 +240,20 @@ def _healthcheck(settings: Settings, _: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _add_once(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--target", metavar="NAME", help="Poll this target of --config.file.")
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        help="Write into this file, whole or not at all, for node_exporter's textfile collector.",
+    )
+
+
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--target", metavar="NAME", help="Look at this target of --config.file alone.")
+    parser.add_argument("--json", action="store_true", help="Print the findings as JSON.")
+
+
 class _Command(NamedTuple):
     """One command.
 
@@ -213,22 +277,24 @@ class _Command(NamedTuple):
 
 
 COMMANDS = {
-    "serve": _Command("Poll LocalAI and serve its metrics (the default).", _serve),
+    "serve": _Command(
+        "Poll LocalAI and serve its metrics (the default).",
+        _serve,
+        more=lambda parser: parser.add_argument(
+            "--config.check", action="store_true", help="Say what is wrong with the file of --config.file; exit 0 or 1."
+        ),
+    ),
     "once": _Command(
         "Poll once and print the metrics; exit 1 unless LocalAI was understood.",
         _once,
         LOOP_FREE,
-        lambda parser: parser.add_argument(
-            "--output",
-            metavar="FILE",
-            help="Write into this file, whole or not at all, for node_exporter's textfile collector.",
-        ),
+        _add_once,
     ),
     "doctor": _Command(
         "Say what is wrong between here and LocalAI, and what to do; exit 0, 1 or 2 as plugins do.",
         _doctor,
         LOOP_FREE,
-        lambda parser: parser.add_argument("--json", action="store_true", help="Print the findings as JSON."),
+        _add_doctor,
         usage_exit=EXIT_UNKNOWN,
     ),
     "demo": _Command(

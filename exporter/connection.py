@@ -5,7 +5,7 @@ import socket
 import ssl
 import struct
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from enum import Enum, auto
 
@@ -57,6 +57,7 @@ class Connection:
         context: TLS, or None for plain HTTP.
         now: monotonic seconds, as every `now` here.
         admits: tells after a TLS handshake whether the client may stay.
+        posts: the paths that take a POST.
 
     Attributes:
         stage: what it waits for.
@@ -73,6 +74,7 @@ class Connection:
         context: ssl.SSLContext | None,
         now: float,
         admits: Callable[[ssl.SSLSocket], bool] = lambda _: True,
+        posts: Collection[str] = (),
     ) -> None:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -87,6 +89,7 @@ class Connection:
         self.request = _NOTHING
         self._started: float | None = now  # of the current request; None between two
         self._admits = admits
+        self._posts = posts
         self._received = bytearray()
         self._lingered = 0
         self._out: deque[memoryview] = deque()
@@ -165,7 +168,7 @@ class Connection:
         self._started = now if self._started is None else self._started
         self.deadline = self._started + TOTAL_SECONDS
         self.stage, self.wanted = Stage.ANSWER, 0
-        self.request = parse(head, now)
+        self.request = parse(head, now, self._posts)
 
     def _send(self, now: float) -> None:
         room = _PIECE_BYTES

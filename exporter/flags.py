@@ -2,7 +2,6 @@
 
 import argparse
 import itertools
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -10,8 +9,8 @@ from typing import Any, NamedTuple
 
 from exporter.durations import parse_duration
 from exporter.errors import UsageError
-from exporter.files import read_file
-from exporter.settings import ApiKeyFile, ListenAddress, Settings, Target, api_key, base_url, proxy_url
+from exporter.settings import ApiKeyFile, ListenAddress, Secret, Settings, Shard, Target, api_key, base_url, proxy_url
+from exporter.texts import count, host_name, one_of, page_path, readable_file, size, switch
 
 VARIABLE_PREFIX = "P2P_EXPORTER_"
 API_KEY_VARIABLE = "LOCALAI_API_KEY"
@@ -19,55 +18,6 @@ API_KEY_VARIABLE = "LOCALAI_API_KEY"
 STALE_AFTER_INTERVALS = 4
 
 _DEFAULTS = Target()
-
-
-def _count(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,15}", text):
-        raise ValueError(f"{text!r} is no whole number from 0 on")
-    return int(text)
-
-
-def _bytes(text: str) -> int:
-    match = re.fullmatch(r"([0-9]{1,12})(B|KiB|MiB|GiB)?", text)
-    if not match or int(match[1]) == 0:
-        raise ValueError(f"{text!r} is no size: write it in bytes, or as 512KiB, 32MiB or 1GiB")
-    return int(match[1]) * {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}[match[2] or "B"]
-
-
-def _switch(text: str) -> bool:
-    if text.lower() not in ("true", "false", "1", "0"):
-        raise ValueError(f"{text!r} is neither true nor false")
-    return text.lower() in ("true", "1")
-
-
-def _readable_file(text: str) -> Path:
-    path = Path(text)
-    try:
-        read_file(path, text)
-    except UsageError as error:
-        raise ValueError(str(error)) from None
-    return path
-
-
-def _host_name(text: str) -> str:
-    if not text.strip():
-        raise ValueError("a host name is empty")
-    return text
-
-
-def _path(text: str) -> str:
-    if not re.fullmatch(r"/[A-Za-z0-9._~/-]+", text) or text.startswith(("/-/", "//")):
-        raise ValueError(f"{text!r} is no path for metrics: it starts with one slash, not with /-/, and is more than /")
-    return text
-
-
-def _one_of(*words: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"{text!r} is none of {', '.join(words)}")
-        return text
-
-    return parse
 
 
 class Flag(NamedTuple):
@@ -99,6 +49,20 @@ class Flag(NamedTuple):
 
 FLAGS = (
     Flag(
+        "config.file",
+        readable_file,
+        "",
+        "YAML file that names the LocalAIs to watch, where they are several; read again when it changes.",
+        "FILE",
+    ),
+    Flag(
+        "config.shard",
+        Shard.parse,
+        "none",
+        "Watch one share of that file's targets, as 0/3 is the first of three. The index may be a StatefulSet's pod.",
+        "SHARD",
+    ),
+    Flag(
         "localai.url",
         base_url,
         "http://localhost:8080",
@@ -115,26 +79,26 @@ FLAGS = (
     ),
     Flag(
         "localai.tls-ca-file",
-        _readable_file,
+        readable_file,
         "the system's",
         "Certificates that LocalAI's must descend from, in PEM; read at the start alone.",
         "FILE",
     ),
     Flag(
         "localai.tls-cert-file",
-        _readable_file,
+        readable_file,
         "",
         "Client certificate for LocalAI, in PEM; read at the start alone.",
         "FILE",
     ),
     Flag(
         "localai.tls-key-file",
-        _readable_file,
+        readable_file,
         "",
         "Key of the client certificate, in PEM; read at the start alone.",
         "FILE",
     ),
-    Flag("localai.tls-insecure", _switch, "false", "Accept any certificate. Shown by a metric and a warning."),
+    Flag("localai.tls-insecure", switch, "false", "Accept any certificate. Shown by a metric and a warning."),
     Flag(
         "localai.proxy-url",
         proxy_url,
@@ -144,7 +108,7 @@ FLAGS = (
     ),
     Flag(
         "localai.max-response-bytes",
-        _bytes,
+        size,
         "32MiB",
         "The largest answer that is read, with a node for each 256 bytes: 32MiB are 100,000 nodes of LocalAI's. A poll "
         "takes up to 10 times as much memory, with hostile nodes 20 times.",
@@ -174,18 +138,18 @@ FLAGS = (
         "A node that was not seen for longer has no series of its own. LocalAI itself never forgets one.",
         "DURATION",
     ),
-    Flag("node.limit", _count, "5000", "The most nodes with series of their own: online first, then newest.", "N"),
-    Flag("expect.workers", _count, "none", "How many workers there should be online.", "N"),
+    Flag("node.limit", count, "5000", "The most nodes with series of their own: online first, then newest.", "N"),
+    Flag("expect.workers", count, "none", "How many workers there should be online.", "N"),
     Flag(
         "expect.federated",
-        _count,
+        count,
         "none",
         "How many federated nodes there should be online, LocalAI itself included.",
         "N",
     ),
     Flag(
         "expect.host",
-        _host_name,
+        host_name,
         "none",
         "A host that should have an online node, exactly as the label host has it.",
         "NAME",
@@ -193,13 +157,13 @@ FLAGS = (
     ),
     Flag(
         "collector.token",
-        _switch,
+        switch,
         "false",
         "Ask for the join token to show whether P2P is on and a fingerprint of its network.",
     ),
     Flag(
         "collector.distributed",
-        _switch,
+        switch,
         "false",
         "Ask for the nodes and models of the distributed mode of LocalAI v4.1 and newer; it wants an admin's key.",
     ),
@@ -211,7 +175,7 @@ FLAGS = (
         "ADDRESS",
         True,
     ),
-    Flag("web.systemd-socket", _switch, "false", "Serve on the sockets of systemd's .socket unit, on no address."),
+    Flag("web.systemd-socket", switch, "false", "Serve on the sockets of systemd's .socket unit, on no address."),
     Flag(
         "web.health-address",
         ListenAddress.parse,
@@ -219,30 +183,40 @@ FLAGS = (
         "Address that serves the health paths alone, always in plain HTTP and without credentials.",
         "ADDRESS",
     ),
-    Flag("web.telemetry-path", _path, "/metrics", "Path of the metrics.", "PATH"),
+    Flag("web.telemetry-path", page_path, "/metrics", "Path of the metrics.", "PATH"),
     Flag(
         "web.config.file",
-        _readable_file,
+        readable_file,
         "",
         "TLS, users and response headers of the server: a file in the format of Prometheus' exporter-toolkit.",
         "FILE",
     ),
-    Flag("web.disable-exporter-metrics", _switch, "false", "Leave out process_* and python_*."),
-    Flag("log.level", _one_of("debug", "info", "warn", "error"), "info", "The least severe lines to write.", "LEVEL"),
-    Flag("log.format", _one_of("logfmt", "json"), "logfmt", "How log lines are written.", "FORMAT"),
+    Flag(
+        "web.enable-lifecycle",
+        switch,
+        "false",
+        "Let POST /-/reload have the targets' file read again.",
+    ),
+    Flag("web.disable-exporter-metrics", switch, "false", "Leave out process_* and python_*."),
+    Flag("log.level", one_of("debug", "info", "warn", "error"), "info", "The least severe lines to write.", "LEVEL"),
+    Flag("log.format", one_of("logfmt", "json"), "logfmt", "How log lines are written.", "FORMAT"),
 )
 
-LOOP_FREE = ("localai.", "poll.timeout", "node.", "expect.", "collector.", "log.")
-"""Beginnings of the flags that a single poll knows; the others speak of the loop and its server."""
+TARGET = ("localai.", "poll.", "node.", "expect.", "collector.")
+"""Beginnings of the flags that say which LocalAI is watched, and how: each is a key of a target in `--config.file`."""
+
+LOOP_FREE = ("config.file", "localai.", "poll.timeout", "node.", "expect.", "collector.", "log.")
+"""Beginnings of the flags that a single poll knows; the others speak of the loop, its server and its share."""
 
 
-def _known(beginnings: Sequence[str]) -> list[Flag]:
+def known_flags(beginnings: Sequence[str]) -> list[Flag]:
+    """Return the flags whose names begin so."""
     return [flag for flag in FLAGS if flag.name.startswith(tuple(beginnings))]
 
 
 def add_flags(parser: argparse.ArgumentParser, beginnings: Sequence[str] = ("",)) -> None:
     """Add the flags whose names begin so to a parser, grouped; it collects their texts, `load_settings` reads them."""
-    for title, flags in itertools.groupby(_known(beginnings), key=lambda flag: flag.name.partition(".")[0]):
+    for title, flags in itertools.groupby(known_flags(beginnings), key=lambda flag: flag.name.partition(".")[0]):
         group = parser.add_argument_group(title)
         for flag in flags:
             variables = ", ".join(f"${name}" for name in (flag.variable, flag.alias) if name)
@@ -295,17 +269,61 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str], beginnin
     Raises:
         UsageError: something cannot be used; the text names where it stands and what to write instead.
     """
-    known = _known(beginnings)
+    known = known_flags(beginnings)
     names = {flag.name for flag in known}
     values = _values(known, flags, environ)
-    interval = values.get("poll.interval", _DEFAULTS.poll_interval)
+    if "config.file" in values:
+        _refuse_single(flags, environ)
+    elif "config.file" in names:
+        idle = [f"--{name}" for name in ("config.shard", "web.enable-lifecycle") if values.get(name)]
+        if idle:
+            raise UsageError(f"{idle[0]} has no effect without --config.file: give that too, or leave it out")
     if "poll.interval" not in names:  # a single poll may take as long as it is told to
-        interval = max(interval, values.get("poll.timeout", 0.0))
-    key = values.get("localai.api-key-file")
-    if key is not None:
-        key.read()
-    elif "localai.api-key-file" in names and environ.get(API_KEY_VARIABLE):
+        values["poll.interval"] = max(_DEFAULTS.poll_interval, values.get("poll.timeout", 0.0))
+    key = None
+    if "localai.api-key-file" in names and environ.get(API_KEY_VARIABLE) and "localai.api-key-file" not in values:
         key = api_key(environ[API_KEY_VARIABLE], API_KEY_VARIABLE)
+    program = {
+        "config_file": values.get("config.file"),
+        "shard": values.get("config.shard"),
+        "lifecycle": values.get("web.enable-lifecycle"),
+        "listen_addresses": values.get("web.listen-address"),
+        "systemd_socket": values.get("web.systemd-socket"),
+        "health_address": values.get("web.health-address"),
+        "telemetry_path": values.get("web.telemetry-path"),
+        "exporter_metrics": not values.get("web.disable-exporter-metrics", False),
+        "web_config_file": values.get("web.config.file"),
+        "log_level": values.get("log.level"),
+        "log_format": values.get("log.format"),
+    }
+    return Settings(target=make_target(values, key), **_present(program))
+
+
+def _refuse_single(flags: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+    """Raise UsageError where a flag or a variable speaks of one LocalAI, when a file names them."""
+    origins = [_given(flag, flags, environ)[1] for flag in known_flags(TARGET)]
+    said = [origin for origin in origins if origin] + [API_KEY_VARIABLE] * bool(environ.get(API_KEY_VARIABLE))
+    if said:
+        raise UsageError(
+            f"--config.file names every target and what holds for it, so {', '.join(said)} would say it twice: leave "
+            "that out, and write it into the file"
+        )
+
+
+def make_target(values: Mapping[str, Any], key: Secret | None = None) -> Target:
+    """Put a target together, and check it.
+
+    Args:
+        values: from the name of each flag of `TARGET` that was given, however that was, to its value.
+        key: the API key, where it is given by itself.
+
+    Raises:
+        UsageError: they do not fit together, or the file of the API key cannot be used; the text names flags.
+    """
+    key_file = values.get("localai.api-key-file")
+    if key_file is not None:
+        key_file.read()
+    interval = values.get("poll.interval", _DEFAULTS.poll_interval)
     expected = {
         role: values[name]
         for role, name in (("worker", "expect.workers"), ("federated", "expect.federated"))
@@ -313,7 +331,7 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str], beginnin
     }
     target = {
         "url": values.get("localai.url"),
-        "api_key": key,
+        "api_key": key_file or key,
         "tls_ca_file": values.get("localai.tls-ca-file"),
         "tls_cert_file": values.get("localai.tls-cert-file"),
         "tls_key_file": values.get("localai.tls-key-file"),
@@ -330,17 +348,7 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str], beginnin
         "collect_token": values.get("collector.token"),
         "collect_distributed": values.get("collector.distributed"),
     }
-    program = {
-        "listen_addresses": values.get("web.listen-address"),
-        "systemd_socket": values.get("web.systemd-socket"),
-        "health_address": values.get("web.health-address"),
-        "telemetry_path": values.get("web.telemetry-path"),
-        "exporter_metrics": not values.get("web.disable-exporter-metrics", False),
-        "web_config_file": values.get("web.config.file"),
-        "log_level": values.get("log.level"),
-        "log_format": values.get("log.format"),
-    }
-    return Settings(target=Target(**_present(target)), **_present(program))
+    return Target(**_present(target))
 
 
 def _present(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ What could be read in two ways is refused, never guessed: whoever stands before 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 from types import MappingProxyType
@@ -34,11 +34,12 @@ class Request(NamedTuple):
     """What a client asks.
 
     Attributes:
-        method: `GET` or `HEAD`.
+        method: `GET` or `HEAD`; `POST` where that is served.
         path: as it was sent, without the query: neither decoded nor normalised, so that it means one thing only.
         headers: from each name in lower case to its value; of a name that came twice, both with a comma between.
         keep_alive: whether the client wants to ask more on the same connection.
         arrived_at: monotonic time at which it was whole.
+        query: as it was sent, without its question mark.
     """
 
     method: str
@@ -46,6 +47,7 @@ class Request(NamedTuple):
     headers: Mapping[str, str] = MappingProxyType({})
     keep_alive: bool = True
     arrived_at: float = 0.0
+    query: str = ""
 
 
 class Response(NamedTuple):
@@ -98,15 +100,16 @@ def head_in(received: bytearray) -> bytes | None:
     return None
 
 
-def parse(head: bytes, now: float = 0.0) -> Request:
+def parse(head: bytes, now: float = 0.0, posts: Collection[str] = ()) -> Request:
     """Read a head, without the empty line that ends it.
 
     Args:
         head: what `head_in` returned.
         now: monotonic time in seconds.
+        posts: the paths that take a POST.
 
     Raises:
-        Refused: it is not HTTP/1, is too large, has a body, or wants anything but to read a page.
+        Refused: it is not HTTP/1, is too large, has a body, or wants anything but to read a page or such a POST.
     """
     first, *lines = head.split(b"\r\n")
     asked = _REQUEST_LINE.fullmatch(first)
@@ -114,7 +117,8 @@ def parse(head: bytes, now: float = 0.0) -> Request:
         raise _bad("That is no HTTP/1 request.")
     if asked[3] != b"1":
         raise _bad("Only HTTP/1.0 and 1.1 are spoken here.", HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
-    if asked[1] not in (b"GET", b"HEAD"):
+    path, _, query = _without_origin(asked[2].decode()).partition("?")
+    if asked[1] not in (b"GET", b"HEAD") and not (asked[1] == b"POST" and path in posts):
         raise Refused(say(HTTPStatus.METHOD_NOT_ALLOWED, "Only GET and HEAD are served.", {"Allow": "GET, HEAD"}))
     if len(asked[2]) > _TARGET_BYTES:
         raise _bad("The path is too long.", HTTPStatus.REQUEST_URI_TOO_LONG)
@@ -134,12 +138,12 @@ def parse(head: bytes, now: float = 0.0) -> Request:
         raise _bad("A request for a page has no body.")
     wanted = {word.strip() for word in headers.get("connection", "").lower().split(",")}
     keep_alive = "close" not in wanted and (asked[4] != b"0" or "keep-alive" in wanted)
-    return Request(asked[1].decode(), _path(asked[2].decode()), headers, keep_alive, now)
+    return Request(asked[1].decode(), path, headers, keep_alive, now, query)
 
 
-def _path(target: str) -> str:
+def _without_origin(target: str) -> str:
     rest = _ABSOLUTE.sub("", target, count=1) if not target.startswith("/") else target
-    return rest.partition("?")[0] or ("/" if rest != target else "")
+    return f"/{rest}" if rest != target and not rest.startswith("/") else rest
 
 
 def answer_head(response: Response, more: Mapping[str, str], now: float, *, keep_alive: bool) -> bytes:

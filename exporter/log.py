@@ -5,7 +5,9 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -22,6 +24,19 @@ def fields(**values: object) -> dict[str, Any]:
     return {"fields": {name: value for name, value in values.items() if value is not None}}
 
 
+_about: ContextVar[Mapping[str, object]] = ContextVar("about")
+
+
+@contextmanager
+def about(**values: object) -> Iterator[None]:
+    """Give every line that this thread writes in the block these fields, before its own."""
+    token = _about.set(values)
+    try:
+        yield
+    finally:
+        _about.reset(token)
+
+
 def origin(error: BaseException) -> str:
     """Say where an exception was raised, as `file:line`: all of a traceback that cannot hold a secret."""
     frames = traceback.extract_tb(error.__traceback__)
@@ -34,6 +49,7 @@ def _line(record: logging.LogRecord) -> Mapping[str, object]:
         "time": moment,
         "level": _NAMES.get(record.levelno, "info"),
         "msg": record.getMessage(),
+        **_about.get({}),
         **getattr(record, "fields", {}),
     }
 

@@ -57,9 +57,11 @@ class Poller:
         retention: how long an unseen node has series of its own, in seconds.
         limit: the most nodes with series of their own.
         follower: who asks after the rest, in what is left of the time.
+        close: ends the connection to LocalAI.
 
     Attributes:
         beat: the clock's `awake` time when the newest poll and what is done after it had ended, and at the making.
+        close: as it was given.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Poller:
         retention: float,
         limit: int,
         follower: Follower | None = None,
+        close: Callable[[], None] = lambda: None,
     ) -> None:
         self._asker = asker
         self._store = store
@@ -82,6 +85,7 @@ class Poller:
         self._retention = retention
         self._limit = limit
         self._follower = follower
+        self.close = close
         self.beat = clock.awake()
         self._epoch = clock.wall() - clock.monotonic()
         self._tracked = Tracked()

@@ -13,7 +13,7 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
@@ -62,17 +62,24 @@ class Server:
         table: from each path to what answers there.
         guard: who may ask.
         name: of its threads.
+        posts: the paths among them that take a POST besides; it has no body.
 
     Raises:
         RuntimeError: no thread is to be had.
     """
 
     def __init__(
-        self, sockets: Sequence[socket.socket], table: Mapping[str, Route], guard: Guard = OPEN, name: str = "web"
+        self,
+        sockets: Sequence[socket.socket],
+        table: Mapping[str, Route],
+        guard: Guard = OPEN,
+        name: str = "web",
+        posts: Collection[str] = (),
     ) -> None:
         self._sockets = sockets
         self._table = table
         self._guard = guard
+        self._posts = posts
         secure = guard.tls() is not None
         self._urls = tuple(url(sock, secure=secure) for sock in sockets)
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -291,7 +298,7 @@ class Server:
 
     def _greet(self, sock: socket.socket, now: float) -> None:
         try:
-            connection = Connection(sock, self._guard.tls(), now, self._guard.admits)
+            connection = Connection(sock, self._guard.tls(), now, self._guard.admits, self._posts)
         except Exception as bug:  # noqa: BLE001 - whatever the guard meets, the next connection may be well
             if not isinstance(bug, OSError):  # else the client has gone already
                 _log.error("a connection broke", extra=fields(error=type(bug).__name__, at=origin(bug)))

@@ -16,6 +16,9 @@ from exporter.files import read_file
 HEALTH_PATHS = HEALTHY_PATH, READY_PATH = "/-/healthy", "/-/ready"
 """What a probe asks, which has no credentials: these answers have a word for a body."""
 
+PROBE_PATH, DISCOVERY_PATH, RELOAD_PATH = "/probe", "/sd", "/-/reload"
+"""What is served besides, where a file names the targets."""
+
 _MAX_PORT = 65_535
 
 MINIMUM_INTERVAL_SECONDS = 0.1
@@ -166,6 +169,36 @@ class ListenAddress:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Which of several exporters this one is, that share the targets of one file; the first has the index 0."""
+
+    index: int
+    total: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """Read `0/3`, or a StatefulSet's pod and the number of its pods, `p2p-exporter-0/3`.
+
+        Raises:
+            ValueError: it is neither, or there is no such shard.
+        """
+        match = re.fullmatch(r"(?:[a-z0-9.-]{1,253}-)?([0-9]{1,5})/([0-9]{1,5})", text)
+        if not match:
+            raise ValueError(
+                f"{text!r} is no shard: write INDEX/TOTAL, as 0/3, or the name of a StatefulSet's pod as the index"
+            )
+        shard = cls(int(match[1]), int(match[2]))
+        if shard.index >= shard.total:
+            raise ValueError(
+                f"{text!r} is none of its shards: the first has the index 0, and the last one less than TOTAL"
+            )
+        return shard
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.total}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """One LocalAI, and how it is watched. Times are in seconds, sizes in bytes."""
@@ -215,9 +248,19 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that the program was told."""
+    """Everything that the program was told.
+
+    Attributes:
+        target: the one LocalAI; nobody asks it where there is a `config_file`.
+        config_file: names the targets, where there is more than one.
+        shard: which of them are this exporter's; None is all.
+        lifecycle: whether a request may have that file read again.
+    """
 
     target: Target = field(default_factory=Target)
+    config_file: Path | None = None
+    shard: Shard | None = None
+    lifecycle: bool = False
     listen_addresses: tuple[ListenAddress, ...] = (ListenAddress("", 10_040),)
     systemd_socket: bool = False
     health_address: ListenAddress | None = None
@@ -226,6 +269,17 @@ class Settings:
     web_config_file: Path | None = None
     log_level: str = "info"
     log_format: str = "logfmt"
+
+    def __post_init__(self) -> None:
+        """Check what belongs together.
+
+        Raises:
+            UsageError: the parts do not fit; the text names the flags.
+        """
+        if self.config_file is not None and self.telemetry_path in (PROBE_PATH, DISCOVERY_PATH):
+            raise UsageError(
+                f"--web.telemetry-path {self.telemetry_path}: with --config.file that path has a page already"
+            )
 
 
 def concerns(target: Target) -> list[str]:

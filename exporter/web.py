@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry
@@ -13,17 +14,24 @@ from exporter import __version__
 from exporter.exposition import Renderer
 from exporter.http1 import Request, Response, say
 from exporter.server import Route
-from exporter.settings import HEALTH_PATHS, HEALTHY_PATH, READY_PATH
+from exporter.settings import DISCOVERY_PATH, HEALTH_PATHS, HEALTHY_PATH, READY_PATH
 
 _KEPT = 2
 """How many pages are kept for whoever else asked for the same: what one Prometheus wants, and one other client."""
+
+_SMALL_BYTES = 16_384
+"""Of a page as it is sent: up to so much, what it begins with is compressed sooner than memory for it is found."""
 
 _LATELY_SECONDS = 300.0
 """For so long a page is made anew after each poll: Prometheus asks every minute or more often, a person once."""
 
 
 def routes(
-    metrics: Route, telemetry_path: str, healthy: Callable[[], bool], ready: Callable[[], bool]
+    metrics: Route,
+    telemetry_path: str,
+    healthy: Callable[[], bool],
+    ready: Callable[[], bool],
+    more: Mapping[str, Route] = MappingProxyType({}),
 ) -> Mapping[str, Route]:
     """Return what is served under which path.
 
@@ -32,10 +40,12 @@ def routes(
         telemetry_path: where they are.
         healthy: whether the program, its loop and its servers live.
         ready: whether the first poll has ended.
+        more: what is served besides.
     """
-    landing = Response((_landing(telemetry_path),), "text/html; charset=utf-8")
+    links = {telemetry_path: "Metrics", **({DISCOVERY_PATH: "Targets"} if DISCOVERY_PATH in more else {})}
+    landing = Response((_landing(links),), "text/html; charset=utf-8")
 
-    return {"/": lambda _: landing, telemetry_path: metrics, **health_routes(healthy, ready)}
+    return {"/": lambda _: landing, telemetry_path: metrics, **more, **health_routes(healthy, ready)}
 
 
 class _Made(NamedTuple):
@@ -58,11 +68,21 @@ class Metrics:
     Args:
         registry: what the pages show.
         monotonic: the clock that requests arrive by.
+        frugal: whether nothing is kept of small pages between two scrapes, as where there are many: a compressor alone
+            takes a quarter of a megabyte.
     """
 
-    def __init__(self, registry: CollectorRegistry, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        monotonic: Callable[[], float] = time.monotonic,
+        *,
+        frugal: bool = False,
+    ) -> None:
+        self._registry = registry
         self._renderer = Renderer(registry)
         self._monotonic = monotonic
+        self._frugal = frugal
         self._making = threading.Lock()
         self._made: dict[tuple[str, str], _Made] = {}
 
@@ -82,7 +102,11 @@ class Metrics:
         """Make the pages anew that were asked for lately, so that the next scrapes find the most of them done."""
         with self._making:
             since = self._monotonic() - _LATELY_SECONDS
-            lately = {wanted: made.asked_at for wanted, made in self._made.items() if made.asked_at >= since}
+            lately = {
+                wanted: made.asked_at
+                for wanted, made in self._made.items()
+                if made.asked_at >= since and not self._is_cheap(made.response)
+            }
             self._made.clear()
             self._renderer.forget()
             for wanted, asked_at in lately.items():
@@ -92,7 +116,13 @@ class Metrics:
         begun_at = self._monotonic()
         page = self._renderer.page(*wanted)
         encoding = {"Content-Encoding": page.content_encoding} if page.content_encoding else {}
-        return _Made(begun_at, begun_at, Response(page.pieces, page.content_type, headers=encoding))
+        response = Response(page.pieces, page.content_type, headers=encoding)
+        if self._is_cheap(response):
+            self._renderer = Renderer(self._registry)
+        return _Made(begun_at, begun_at, response)
+
+    def _is_cheap(self, response: Response) -> bool:
+        return self._frugal and response.length <= _SMALL_BYTES
 
 
 def health_routes(healthy: Callable[[], bool], ready: Callable[[], bool]) -> Mapping[str, Route]:
@@ -107,8 +137,8 @@ def health_routes(healthy: Callable[[], bool], ready: Callable[[], bool]) -> Map
     }
 
 
-def _landing(telemetry_path: str) -> bytes:
-    links = ((telemetry_path, "Metrics"), *zip(HEALTH_PATHS, ("Health", "Readiness"), strict=True))
+def _landing(pages: Mapping[str, str]) -> bytes:
+    links = (*pages.items(), *zip(HEALTH_PATHS, ("Health", "Readiness"), strict=True))
     items = "\n".join(f'<li><a href="{html.escape(path)}">{name}</a></li>' for path, name in links)
     return f"""<!DOCTYPE html>
 <html lang="en">

@@ -21,6 +21,7 @@ _SIZE = "^([1-9][0-9]{0,11}(B|KiB|MiB|GiB)?)?$"
 _PATH = "^/[-A-Za-z0-9._~/]+$"
 # The first alternative allows nothing that the second would not: an error shows the pattern, and so how to write it.
 _URL = r"^(http://local-ai|https?://([^\s?#{}]|\{\{[^{}]*\}\})+)$"
+_URL_OR_NONE = r"^(https?://([^\s?#{}]|\{\{[^{}]*\}\})+)?$"
 
 _SELECTING = ("app.kubernetes.io/name", "app.kubernetes.io/instance")
 """Labels that select the Pods: another value of theirs would cut the Service off."""
@@ -43,7 +44,7 @@ PROBE = section({"periodSeconds": whole(1), "timeoutSeconds": whole(1), "failure
 
 LOCALAI = section(
     {
-        "url": text(_URL),
+        "url": text(_URL_OR_NONE),
         "auth": section(
             {"existingSecret": SECRET_ENTRY, "apiKey": text()},
             where("existingSecret.name", GIVEN, at("apiKey", EMPTY)),
@@ -63,6 +64,15 @@ LOCALAI = section(
         "maxResponseBytes": {"type": ["string", "integer"], "pattern": _SIZE, "minimum": 1},
     },
     required=("url",),
+)
+
+TARGETS = section(
+    {
+        "config": kubernetes(),
+        "existingConfigMap": SECRET_ENTRY,
+        "secrets": listing(text("^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", 253)),
+        "shards": whole(1, 99_999),
+    }
 )
 
 WEB = section(
@@ -199,6 +209,7 @@ VALUES: Mapping[str, Schema] = {
     "fullnameOverride": text(_LABEL, 63),
     "commonLabels": LABELS,
     "localai": LOCALAI,
+    "targets": TARGETS,
     "poll": section({"interval": DURATION, "timeout": DURATION, "staleAfter": DURATION}),
     "node": section({"retention": DURATION, "limit": whole(0, 10**15 - 1)}),
     "expect": section(
@@ -278,7 +289,12 @@ VALUES: Mapping[str, Schema] = {
 WAYS = ("serviceMonitor", "podMonitor", "scrapeConfig", "scrapeAnnotations")
 """How Prometheus finds the exporter. Two at once would scrape it twice."""
 
-RULES = (
+NO_TARGETS: Schema = {
+    "allOf": [at("targets.config", {"maxProperties": 0}), at("targets.existingConfigMap.name", EMPTY)]
+}
+
+RULES: tuple[Schema, ...] = (
+    {"if": NO_TARGETS, "then": at("localai.url", {"pattern": _URL})},
     *(
         where(f"{way}.enabled", ON, *(at(f"{other}.enabled", OFF) for other in WAYS[place + 1 :]))
         for place, way in enumerate(WAYS[:-1])

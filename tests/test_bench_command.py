@@ -70,6 +70,8 @@ def test_every_figure_is_in_the_table(tmp_path: Path) -> None:
         "8 clients, requests/s: ours / client_golang",
         "peak RSS for each node",
         "cold start",
+        "targets of 10 nodes: peak RSS for each further target",
+        "targets of 10 nodes: CPU time of a poll",
     ):
         assert any(words in name for name in named), words
     # No goal is for sizes like these.

@@ -10,7 +10,14 @@ from support.helm import CI, of_kind, rendered
 
 pytestmark = pytest.mark.helm
 
-TRANSFORMED = ("expect.hosts", "ingress.hosts", "prometheusRule.alerts", "extraManifests")
+TRANSFORMED = (
+    "targets.config",
+    "targets.secrets",
+    "expect.hosts",
+    "ingress.hosts",
+    "prometheusRule.alerts",
+    "extraManifests",
+)
 """Values that arrive as something else, which other tests look at."""
 
 

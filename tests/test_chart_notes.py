@@ -44,6 +44,14 @@ def notes(name: str) -> str:
         ("scrapeconfig", "this ScrapeConfig", "Nobody yet"),
         ("annotations", "prometheus.io/scrape on Pods", "Nobody yet"),
         ("inline-secret", "API key stands in the release's values | http://p2p-local-ai every 15s", "sk-only"),
+        (
+            "targets",
+            (
+                "Prometheus finds them at p2p-localai-p2p-exporter.llm.svc:10040, path /sd | exec deploy/p2p-localai | "
+                "doctor --config.file=/etc/localai-p2p-exporter/targets/targets.yml | http://127.0.0.1:10040/metrics"
+            ),
+            "asks LocalAI at | --localai.url",
+        ),
         ("tls", "credentials of your web configuration", "curl http"),
         ("full", "every 30s", "No registry is given"),
     ],
@@ -71,6 +79,6 @@ def test_the_notes_never_show_a_secret(name: str) -> None:
 def test_the_examples_of_the_readme_render() -> None:
     text = (CHART / "README.md").read_text("utf-8")
     blocks = [block.partition("```")[0] for block in text.split("```yaml\n")[1:]]
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for block in blocks:
-        assert render(yaml.safe_load(block))
+        assert render(yaml.safe_load(block), "targets" if "targets:" in block else "default")

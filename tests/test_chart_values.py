@@ -24,6 +24,7 @@ VIOLATIONS = list(violations(SCHEMA))
 
 SERVICE = {"service": {"enabled": False}}
 CONDITIONS: tuple[tuple[Values, str], ...] = (
+    ({"localai": {"url": ""}}, "/localai/url"),
     ({"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}, "/podMonitor/enabled"),
     ({"serviceMonitor": {"enabled": True}, "scrapeConfig": {"enabled": True}}, "/scrapeConfig/enabled"),
     ({"serviceMonitor": {"enabled": True}, "scrapeAnnotations": {"enabled": True}}, "/scrapeAnnotations/enabled"),
@@ -54,6 +55,17 @@ BY_TEMPLATES: tuple[tuple[Values, str, str], ...] = (
     ({"localai": {"auth": {"apiKey": "canary,second"}}}, "localai.auth.apiKey holds a comma", "canary"),
     ({"localai": {"auth": {"apiKey": "canary second"}}}, "localai.auth.apiKey holds a comma, a blank", "canary"),
     ({"localai": {"auth": {"apiKey": "canaryé"}}}, "localai.auth.apiKey holds a comma, a blank", "canary"),
+    (
+        {"targets": {"existingConfigMap": {"name": "a"}}},
+        "localai.url and targets exclude each other",
+        "canary",
+    ),
+    (
+        {"localai": {"url": ""}, "targets": {"config": {"a": 1}, "existingConfigMap": {"name": "a"}}},
+        "targets.config and targets.existingConfigMap exclude each other",
+        "canary",
+    ),
+    ({"targets": {"shards": 2}}, "targets.shards: there are no targets to share", "canary"),
     ({"web": {"port": 10041}}, "web.port and web.healthPort are the same", "canary"),
 )
 """What only a template can refuse, in which words, and what these must not repeat."""

@@ -9,7 +9,7 @@ import pytest
 from exporter.cli import COMMANDS, main
 from exporter.errors import UsageError
 from exporter.flags import FLAGS, LOOP_FREE, Flag, add_flags, load_settings, unknown_variables
-from exporter.settings import ApiKeyFile, ListenAddress, Secret, Settings
+from exporter.settings import ApiKeyFile, ListenAddress, Secret, Settings, Shard
 
 CANARY = "sk-canary-7f3a"
 
@@ -27,6 +27,7 @@ def setting(settings: Settings, name: str) -> Any:
 FILE = Path(__file__)
 
 VALUES = [
+    ("config.file", str(FILE), "config_file", FILE),
     ("localai.url", "https://ai.example/x/", "url", "https://ai.example/x"),
     ("localai.tls-ca-file", str(FILE), "tls_ca_file", FILE),
     ("localai.proxy-url", "http://proxy:3128", "proxy_url", "http://proxy:3128"),
@@ -56,6 +57,7 @@ SWITCHES = [
 ]
 
 TOGETHER = ("localai.api-key-file", "localai.tls-cert-file", "localai.tls-key-file")
+MANY = ("config.shard", "web.enable-lifecycle")
 """Flags with tests of their own."""
 
 
@@ -64,7 +66,7 @@ def variable(name: str) -> str:
 
 
 def test_every_flag_is_in_the_tables_here() -> None:
-    named = {row[0] for row in VALUES} | {row[0] for row in SWITCHES} | set(TOGETHER)
+    named = {row[0] for row in VALUES} | {row[0] for row in SWITCHES} | {*TOGETHER, *MANY}
     assert named == {flag.name for flag in FLAGS}
     assert len({flag.variable for flag in FLAGS}) == len(FLAGS)
 
@@ -159,6 +161,34 @@ def test_repeatable_flags_add_up() -> None:
     assert given(P2P_EXPORTER_WEB_LISTEN_ADDRESS="127.0.0.1:1, [::1]:2").listen_addresses == both
 
 
+@pytest.mark.parametrize(
+    ("text", "shard"),
+    [
+        ("0/1", Shard(0, 1)),
+        ("2/3", Shard(2, 3)),
+        ("p2p-localai-p2p-exporter-11/12", Shard(11, 12)),
+        ("a.b-0/3", Shard(0, 3)),
+    ],
+)
+def test_a_shard_is_an_index_or_a_pod(text: str, shard: Shard) -> None:
+    by_flag = given(["--config.file", str(FILE), "--config.shard", text])
+    assert by_flag == given(P2P_EXPORTER_CONFIG_FILE=str(FILE), P2P_EXPORTER_CONFIG_SHARD=text)
+    assert by_flag.shard == shard
+    assert str(shard) == f"{shard.index}/{shard.total}"
+
+
+def test_a_request_may_have_the_file_read_again_where_there_is_one() -> None:
+    file = ["--config.file", str(FILE)]
+    assert given(file).lifecycle is False
+    assert given([*file, "--web.enable-lifecycle"]) == given(file, P2P_EXPORTER_WEB_ENABLE_LIFECYCLE="1")
+    assert given([*file, "--web.enable-lifecycle"]).lifecycle is True
+
+
+def test_what_asks_for_the_health_of_many_is_not_stopped_by_their_variables() -> None:
+    variables = {"P2P_EXPORTER_CONFIG_FILE": "/missing", "P2P_EXPORTER_WEB_ENABLE_LIFECYCLE": "true"}
+    assert load_settings({}, variables, COMMANDS["healthcheck"].flags).config_file is None
+
+
 def test_both_roles_can_be_expected() -> None:
     target = given(["--expect.workers", "3"], P2P_EXPORTER_EXPECT_FEDERATED="2").target
     assert target.expected == {"worker": 3, "federated": 2}
@@ -218,10 +248,40 @@ PASSWORD = "a user or password has no place in the URL: LocalAI's key goes into 
 PROXY_PASSWORD = "a user or password has no place in the URL: only proxies that want none are supported"  # noqa: S105
 COMMA = "holds a comma: LocalAI reads a list of keys from a variable of that name; give the exporter one"
 NO_HEADER = "holds a blank, a line break or another character that no HTTP header can carry"
+NO_SHARD = "is no shard: write INDEX/TOTAL, as 0/3, or the name of a StatefulSet's pod as the index"
+NONE_OF_THEM = "is none of its shards: the first has the index 0, and the last one less than TOTAL"
+TWICE = (
+    "--config.file names every target and what holds for it, so {} would say it twice: leave that out, and write it "
+    "into the file"
+)
 VANISH = "--poll.interval and --poll.timeout together, 1m10s: series would vanish between two good polls"
 OVERRUN = "a poll has to end before the next one starts"
 
 BAD = [
+    (
+        {"--config.file": "/missing/targets.yml"},
+        "--config.file: /missing/targets.yml cannot be read (FileNotFoundError)",
+    ),
+    ({"--config.shard": "3"}, f"--config.shard: '3' {NO_SHARD}"),
+    ({"--config.shard": "-1/3"}, f"--config.shard: '-1/3' {NO_SHARD}"),
+    ({"--config.shard": "1/3/5"}, f"--config.shard: '1/3/5' {NO_SHARD}"),
+    ({"P2P_EXPORTER_CONFIG_SHARD": "$(POD_NAME)/3"}, f"P2P_EXPORTER_CONFIG_SHARD: '$(POD_NAME)/3' {NO_SHARD}"),
+    ({"--config.shard": "3/3"}, f"--config.shard: '3/3' {NONE_OF_THEM}"),
+    ({"--config.shard": "0/0"}, f"--config.shard: '0/0' {NONE_OF_THEM}"),
+    ({"--config.shard": "0/3"}, "--config.shard has no effect without --config.file: give that too, or leave it out"),
+    (
+        {"P2P_EXPORTER_WEB_ENABLE_LIFECYCLE": "true"},
+        "--web.enable-lifecycle has no effect without --config.file: give that too, or leave it out",
+    ),
+    (
+        {"--config.file": str(FILE), "--web.telemetry-path": "/sd"},
+        "--web.telemetry-path /sd: with --config.file that path has a page already",
+    ),
+    ({"--config.file": str(FILE), "--localai.url": "http://a"}, TWICE.format("--localai.url")),
+    (
+        {"--config.file": str(FILE), "LOCALAI_URL": "http://a", "LOCALAI_API_KEY": CANARY, "--node.limit": "1"},
+        TWICE.format("LOCALAI_URL, --node.limit, LOCALAI_API_KEY"),
+    ),
     ({"--localai.url": ""}, f"--localai.url: {NO_URL}"),
     ({"--localai.url": "localhost:8080"}, f"--localai.url: {NO_URL}"),
     ({"P2P_EXPORTER_LOCALAI_URL": "ftp://x"}, f"P2P_EXPORTER_LOCALAI_URL: {NO_URL}"),
@@ -399,6 +459,7 @@ def test_help_names_every_flag_of_the_command_and_its_variable(name: str, capsys
 def test_a_single_poll_knows_the_flags_that_touch_it() -> None:
     left_out = {flag.name for flag in FLAGS if not flag.name.startswith(LOOP_FREE)}
     assert left_out == {
+        "config.shard",
         "poll.interval",
         "poll.stale-after",
         "web.listen-address",
@@ -406,6 +467,7 @@ def test_a_single_poll_knows_the_flags_that_touch_it() -> None:
         "web.health-address",
         "web.telemetry-path",
         "web.config.file",
+        "web.enable-lifecycle",
         "web.disable-exporter-metrics",
     }
 

@@ -18,7 +18,11 @@ def refusal(head: bytes) -> Response:
 def test_a_request() -> None:
     request = parse(b"GET /metrics?x=1 HTTP/1.1\r\nHost: here\r\nACCEPT:\t text/plain \r\nEmpty:\r\nX: a\r\nx: \xe4b")
     assert request == Request(
-        "GET", "/metrics", {"host": "here", "accept": "text/plain", "empty": "", "x": "a, \u00e4b"}, keep_alive=True
+        "GET",
+        "/metrics",
+        {"host": "here", "accept": "text/plain", "empty": "", "x": "a, \u00e4b"},
+        keep_alive=True,
+        query="x=1",
     )
 
 
@@ -72,6 +76,27 @@ def test_who_keeps_the_connection(version: str, connection: str | None, keep_ali
 def test_any_other_method_is_told_what_is_served(method: str) -> None:
     response = refusal(f"{method} /metrics HTTP/1.1\r\nContent-Length: 5".encode())
     assert (response.status, response.headers) == (HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "GET, HEAD"})
+
+
+def test_a_post_is_taken_where_that_is_served() -> None:
+    head = b"POST /-/reload?x HTTP/1.1\r\nHost: a\r\nContent-Length: 0"
+    request = parse(head, posts=("/-/reload",))
+    assert (request.method, request.path, request.query) == ("POST", "/-/reload", "x")
+    for other in (head, head.replace(b"/-/reload", b"/metrics"), head.replace(b"POST", b"PUT")):
+        with pytest.raises(Refused) as caught:
+            parse(other, posts=() if other is head else ("/-/reload",))
+        assert caught.value.response.status == HTTPStatus.METHOD_NOT_ALLOWED
+    with pytest.raises(Refused) as caught:
+        parse(head.replace(b": 0", b": 5"), posts=("/-/reload",))
+    assert caught.value.response.status == HTTPStatus.BAD_REQUEST
+
+
+@pytest.mark.parametrize(
+    ("target", "query"),
+    [("/probe", ""), ("/probe?", ""), ("/probe?target=a?b", "target=a?b"), ("http://here?a", "a"), ("?a", "a")],
+)
+def test_a_query_is_what_was_sent(target: str, query: str) -> None:
+    assert parse(f"GET {target} HTTP/1.1\r\nHost: a".encode()).query == query
 
 
 @pytest.mark.parametrize(

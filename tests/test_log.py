@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+import threading
 import traceback
 from collections.abc import Iterator
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.log import JSONFormatter, LogfmtFormatter, configure, fields, origin
+from exporter.log import JSONFormatter, LogfmtFormatter, about, configure, fields, origin
 
 TIME = 1_795_348_800.25
 STAMP = "2026-11-22T12:00:00.250Z"
@@ -44,6 +45,17 @@ def int_or_canary(text: str) -> int:
 def test_a_logfmt_line_has_time_level_message_and_fields_in_order() -> None:
     line = logfmt("LocalAI answers", nodes=6, source="p2p", p2p_enabled=True)
     assert line == f'time={STAMP} level=info msg="LocalAI answers" nodes=6 source=p2p p2p_enabled=true'
+
+
+def test_what_a_thread_is_about_stands_in_each_of_its_lines() -> None:
+    other: list[str] = []
+    with about(target="home"):
+        line = logfmt("poll failed", reason="dns")
+        thread = threading.Thread(target=lambda: other.append(logfmt()))
+        thread.start()
+        thread.join()
+    assert line == f'time={STAMP} level=info msg="poll failed" target=home reason=dns'
+    assert [*other, logfmt()] == [f"time={STAMP} level=info msg=hello"] * 2
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ ASKING = (
 
 OTHER_COMMANDS = ("exporter.doctor", "exporter.healthcheck", "exporter.simulator", "exporter.textfile")
 WEB_CONFIGURATION = ("exporter.gate", "exporter.webguard", "bcrypt", "yaml")
+MANY = ("exporter.many", "exporter.targets", "exporter.schedule", "exporter.crew", "exporter.reload", "exporter.probe")
 DISTRIBUTED = ("exporter.distributed", "exporter.rows", "exporter.fleetpoller", "exporter.fleetcollector")
 SERVING = ("prometheus_client", "exporter.app", "exporter.server", "exporter.collector", "exporter.exposition")
 
@@ -121,7 +122,7 @@ def test_a_scrape_does_not_wait_for_the_loop(start: Start) -> None:
     assert start.turn < scrape_seconds / 5
 
 
-@pytest.mark.parametrize("module", OTHER_COMMANDS + WEB_CONFIGURATION + DISTRIBUTED)
+@pytest.mark.parametrize("module", OTHER_COMMANDS + WEB_CONFIGURATION + DISTRIBUTED + MANY)
 def test_a_server_never_loads_what_it_was_not_told_to_use(module: str, served: Mapping[str, str]) -> None:
     assert module not in served
     assert find_spec(module), "there is no such module any more"
@@ -131,9 +132,9 @@ def test_a_server_never_loads_what_it_was_not_told_to_use(module: str, served: M
     ("arguments", "needless"),
     [
         (("--version",), LIBRARIES + ASKING + SERVING + OTHER_COMMANDS + WEB_CONFIGURATION),
-        (("healthcheck",), LIBRARIES + ASKING + SERVING + WEB_CONFIGURATION),
-        (("doctor",), SERVING + WEB_CONFIGURATION),
-        (("once",), (*WEB_CONFIGURATION, "exporter.doctor", "exporter.healthcheck", "exporter.simulator")),
+        (("healthcheck",), LIBRARIES + ASKING + SERVING + WEB_CONFIGURATION + MANY),
+        (("doctor",), SERVING + WEB_CONFIGURATION + MANY),
+        (("once",), (*WEB_CONFIGURATION, *MANY, "exporter.doctor", "exporter.healthcheck", "exporter.simulator")),
     ],
     ids=["version", "healthcheck", "doctor", "once"],
 )
@@ -143,6 +144,18 @@ def test_a_command_loads_its_own_parts_alone(arguments: Sequence[str], needless:
         threads = loaded([*arguments, *flags])
     assert "exporter.cli" in threads
     assert set(threads) & set(needless) == set()
+
+
+def test_what_asks_many_is_loaded_by_threads_that_ask(tmp_path: Path) -> None:
+    with replaying(recorded("v4.7.1/cluster")) as localai:
+        file = tmp_path / "targets.yml"
+        file.write_text(f"targets: [{{name: home, url: '{localai.url}'}}]")
+        with serving("--config.file", str(file), under=LOADING) as served:
+            served.log_until("LocalAI answers")
+            served.process.terminate()
+            threads = Start.of(served.finish()).began
+    assert {threads[module].partition("-")[0] for module in LIBRARIES + ASKING} == {"poller"}
+    assert {threads[module] for module in (*SERVING, "yaml", "exporter.many")} == {"MainThread"}
 
 
 def test_a_library_that_cannot_be_loaded_ends_the_program(tmp_path: Path) -> None:

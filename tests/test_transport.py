@@ -111,6 +111,32 @@ class TestNames:
         with asking(f"http://{host}") as client:
             assert refusal(client).reason == Reason.DNS
 
+    def test_lookups_that_hang_share_their_places(self) -> None:
+        places = threading.Semaphore(1)
+        hanging, quick = Hanging(), Resolver(lambda *_: [address(80)], places)
+        with pytest.raises(PollError):
+            Resolver(hanging, places).resolve("hangs.test", 80, 0)
+        with pytest.raises(PollError) as caught:
+            quick.resolve("localai.test", 80, SOON)
+        assert caught.value.reason == Reason.DNS
+        assert caught.value.detail == "too many lookups of other host names are still waiting for an answer"
+        assert quick.resolve("127.0.0.1", 80, SOON), "an address is not looked up"
+        hanging.released.set()
+        _wait_until_no_thread_is_named("resolver")
+        for _ in range(3):
+            assert quick.resolve("localai.test", 80, SOON) == [address(80)]
+
+    def test_a_lookup_that_cannot_begin_leaves_its_place(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def start(_: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        resolver = Resolver(lambda *_: [address(80)], threading.Semaphore(1))
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", start)
+            with pytest.raises(PollError):
+                resolver.resolve("localai.test", 80, SOON)
+        assert resolver.resolve("localai.test", 80, SOON) == [address(80)]
+
     @pytest.mark.fault("no-threads")
     def test_no_thread_to_be_had(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def start(_: threading.Thread) -> None:

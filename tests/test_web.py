@@ -103,6 +103,21 @@ class TestSharing:
         assert self.ask(metrics, arrived_at).body == (b"# HELP asked Asked\n# TYPE asked gauge\nasked 2.0\n",)
         assert self.ask(metrics, time.monotonic()).body == (b"# HELP asked Asked\n# TYPE asked gauge\nasked 3.0\n",)
 
+    @pytest.mark.parametrize(("size", "times"), [(10_000, [1, 1, 2, 3]), (40_000, [1, 2, 2, 2])])
+    def test_of_a_small_page_nothing_is_kept_where_there_are_many(self, size: int, times: list[int]) -> None:
+        large = Changing(size)
+        registry = CollectorRegistry()
+        registry.register(large)
+        metrics = Metrics(registry, frugal=True)
+        made = []
+        for act in (self.ask, None, self.ask, self.ask):
+            if act:
+                assert act(metrics, time.monotonic()).length == size
+            else:
+                metrics.prepare()
+            made.append(large.texts)
+        assert made == times
+
     def test_what_nobody_asked_for_lately_is_not_prepared(self, counted: "Counted") -> None:
         now = FakeClock()
         registry = CollectorRegistry()
@@ -135,9 +150,11 @@ class TestSharing:
 class Changing(Collector):
     """Gives the same large family until it changes, and notes whether the one before lives on then."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: int = 10) -> None:
         self.families = 0
         self.lives = False
+        self.texts = 0
+        self._size = size
         self._before: Callable[[], Large | None] = lambda: None
         self._family: Large | None = None
 
@@ -151,9 +168,13 @@ class Changing(Collector):
         if self._family is None:
             self.lives = self._before() is not None
             self.families += 1
-            self._family = Definition("large", "Large").large(lambda: [b"large 1.0\n"])
+            self._family = Definition("large", "Large").large(self._text)
             self._before = weakref.ref(self._family)
         yield self._family
+
+    def _text(self) -> list[bytes]:
+        self.texts += 1
+        return [b"#" * self._size]
 
 
 class Counted(Collector):

@@ -15,7 +15,7 @@ from support.helm import Object
 
 BUILT_IN = {
     "v1": ("ConfigMap", "Pod", "Secret", "Service", "ServiceAccount"),
-    "apps/v1": ("Deployment",),
+    "apps/v1": ("Deployment", "StatefulSet"),
     "networking.k8s.io/v1": ("Ingress", "NetworkPolicy"),
     "policy/v1": ("PodDisruptionBudget",),
 }

@@ -5,6 +5,7 @@ process listens on one address alone, and it is the exporter of this checkout an
 """
 
 import base64
+import re
 import ssl
 import subprocess
 import threading
@@ -112,6 +113,8 @@ def containers(
     given: Mapping[tuple[str, str], Entries],
     folder: Path,
     address: str = LOOPBACK,
+    *,
+    name: str = "",
 ) -> list[Container]:
     """Return a Pod's containers with their files written into `folder`.
 
@@ -121,6 +124,7 @@ def containers(
         given: what else there is of these, by kind and name: the operator's own.
         folder: empty, for the files.
         address: of the Pod.
+        name: its own, for what asks for that.
     """
     there = dict(given) | {
         (one["kind"], one["metadata"]["name"]): entries_of(one)
@@ -136,18 +140,24 @@ def containers(
             folders[mount["name"]] = root / mount["mountPath"].lstrip("/")
             write(folders[mount["name"]], files_of(volumes[mount["name"]], there))
         words = [_elsewhere(word, spec, root, address) for word in spec.get("args", [])]
-        made.append(Container(spec, words, _variables(spec, there), folders, address))
+        variables = _variables(spec, there, name)
+        made.append(Container(spec, [_expanded(word, variables) for word in words], variables, folders, address))
     return made
 
 
-def _variables(spec: Mapping[str, Any], there: Mapping[tuple[str, str], Entries]) -> dict[str, str]:
-    """Return a container's environment; what it asks of its node is not there."""
+def _variables(spec: Mapping[str, Any], there: Mapping[tuple[str, str], Entries], name: str) -> dict[str, str]:
+    """Return a container's environment; of what it asks of its Pod and node the name alone is there."""
     found: dict[str, str] = {}
     for source in spec.get("envFrom", []):
         kind = "Secret" if "secretRef" in source else "ConfigMap"
         name = source["secretRef" if kind == "Secret" else "configMapRef"]["name"]
         found |= {key: content.decode() for key, content in there[kind, name].items()}
-    return found | {one["name"]: one["value"] for one in spec.get("env", []) if "value" in one}
+    for one in spec.get("env", []):
+        if "value" in one:
+            found[one["name"]] = one["value"]
+        elif one["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}:
+            found[one["name"]] = name
+    return found
 
 
 def write(folder: Path, files: Entries) -> None:
@@ -181,6 +191,10 @@ def files_of(volume: Mapping[str, Any], there: Mapping[tuple[str, str], Entries]
     source = volume["secret" if kind == "Secret" else "configMap"]
     entries = there[kind, source["secretName" if kind == "Secret" else "name"]]
     return {item["path"]: entries[item["key"]] for item in source["items"]} if "items" in source else entries
+
+
+def _expanded(word: str, variables: Mapping[str, str]) -> str:
+    return re.sub(r"\$\((\w+)\)", lambda match: variables[match[1]], word)
 
 
 def _elsewhere(word: str, spec: Mapping[str, Any], root: Path, address: str) -> str:

@@ -40,12 +40,21 @@ def place(server: Server) -> tuple[str, int]:
 
 
 def connect(server: Server) -> http.client.HTTPConnection:
-    return http.client.HTTPConnection(urlsplit(server.urls[0]).netloc, timeout=PATIENCE_SECONDS)
+    return _connect(server.urls[0])
+
+
+def _connect(url: str) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_SECONDS)
 
 
 def ask(server: Server, path: str, method: str = "GET", **headers: str) -> Reply:
+    return fetch(server.urls[0], path, method, **headers)
+
+
+def fetch(url: str, path: str, method: str = "GET", **headers: str) -> Reply:
+    """Ask whatever listens at a URL."""
     sent = {name.replace("_", "-"): text for name, text in headers.items()}
-    with closing(connect(server)) as connection:
+    with closing(_connect(url)) as connection:
         connection.request(method, path, headers=sent)
         return Reply(connection.getresponse())
 

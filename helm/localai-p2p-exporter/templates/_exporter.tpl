@@ -18,6 +18,17 @@ How the exporter is called, and which files it reads: for the Deployment and for
 {{- if regexMatch "[^!-~]|," (trim .Values.localai.auth.apiKey) -}}
 {{- fail "localai.auth.apiKey holds a comma, a blank or another character that no key can have: give one key, and no list" -}}
 {{- end -}}
+{{- with .Values.targets -}}
+{{- if and (or .config .existingConfigMap.name) $.Values.localai.url -}}
+{{- fail "localai.url and targets exclude each other: with targets every LocalAI stands there" -}}
+{{- end -}}
+{{- if and .config .existingConfigMap.name -}}
+{{- fail "targets.config and targets.existingConfigMap exclude each other: give one of them" -}}
+{{- end -}}
+{{- if and (gt (int .shards) 1) (not (or .config .existingConfigMap.name)) -}}
+{{- fail "targets.shards: there are no targets to share: give targets.config or targets.existingConfigMap" -}}
+{{- end -}}
+{{- end -}}
 {{- if eq (int .Values.web.port) (int .Values.web.healthPort) -}}
 {{- fail "web.port and web.healthPort are the same: give the probes a port of their own" -}}
 {{- end -}}
@@ -120,9 +131,10 @@ How the exporter is called, and which files it reads: for the Deployment and for
 {{- end }}
 {{- end -}}
 
-{{/* The environment, as the operator gave it: all that the chart has to say is a flag. */}}
+{{/* The environment: the Pod's name where its flags hold it, and else what the operator gave. */}}
 {{- define "localai-p2p-exporter.environment" -}}
-{{- with .Values.extraEnv }}
+{{- $name := dict "name" "POD_NAME" "valueFrom" (dict "fieldRef" (dict "fieldPath" "metadata.name")) -}}
+{{- with concat (ternary (list $name) list (gt (int .Values.targets.shards) 1)) .Values.extraEnv }}
 env:
   {{- toYaml . | nindent 2 }}
 {{- end }}

@@ -1,0 +1,182 @@
+"""The file of `--config.file` at work: read again when it changes, on SIGHUP, and when a request says so."""
+
+import hashlib
+import logging
+import ssl
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from exporter.clock import Clock
+from exporter.errors import UsageError
+from exporter.files import read_file
+from exporter.log import fields, origin
+from exporter.settings import Shard, Target
+from exporter.shard import holds
+from exporter.targets import FLAG, NamedTarget, in_words_of_keys, parse_targets
+from exporter.transport import tls_context
+
+_log = logging.getLogger(__name__)
+
+CHECK_SECONDS = 5.0
+"""How often the file is looked at. Kubernetes takes up to a minute to bring a changed ConfigMap into a pod."""
+
+RETRY_SECONDS = 60.0
+"""How often a file that was refused is tried again: what it names, a key's file for one, may be mended by then."""
+
+Ready = tuple[NamedTarget, ssl.SSLContext | None]
+"""A target, and what its TLS connections are made with."""
+
+
+def read_targets(path: Path) -> Sequence[NamedTarget]:
+    """Read the file.
+
+    Raises:
+        UsageError: the file, or one that it names, cannot be used.
+    """
+    return parse_targets(_content(path), path)
+
+
+def check(path: Path, shard: Shard | None) -> int:
+    """Read the file and all that it names, and return how many targets of it a shard has.
+
+    Raises:
+        UsageError: the file, or one that it names, cannot be used.
+    """
+    return len(_ready(read_targets(path), shard))
+
+
+def _content(path: Path) -> bytes:
+    return read_file(path, f"{FLAG}: {path}")
+
+
+def _ready(targets: Sequence[NamedTarget], shard: Shard | None) -> Sequence[Ready]:
+    # One for all that need the same: the certificates of a system take a megabyte.
+    contexts: dict[tuple[object, ...], ssl.SSLContext | None] = {}
+    return [(one, _context(one, contexts)) for one in targets if holds(shard, one.name)]
+
+
+def _context(one: NamedTarget, contexts: dict[tuple[object, ...], ssl.SSLContext | None]) -> ssl.SSLContext | None:
+    target: Target = one.target
+    files = target.tls_ca_file, target.tls_cert_file, target.tls_key_file
+    needs = (target.url.startswith("https:"), *files, target.tls_insecure)
+    if needs not in contexts:
+        try:
+            contexts[needs] = tls_context(target)
+        except UsageError as error:
+            raise UsageError(f"{FLAG}: target {one.name}: {in_words_of_keys(str(error))}") from None
+    return contexts[needs]
+
+
+@dataclass(frozen=True, slots=True)
+class Reloads:
+    """How the newest reading went.
+
+    Attributes:
+        succeeded: whether the file as it is now is at work.
+        success_at: when one was last taken, in Unix seconds.
+    """
+
+    succeeded: bool
+    success_at: float
+
+
+class ConfigFile:
+    """Reads the file, and hands what it holds on; what cannot be used is said, and changes nothing.
+
+    Args:
+        path: the file.
+        shard: whose targets are wanted.
+        clock: for when it was read, and to space the tries of one that was refused.
+        apply: is given the targets, first by the making; it raises nothing.
+
+    Raises:
+        UsageError: the file cannot be used.
+    """
+
+    def __init__(self, path: Path, shard: Shard | None, clock: Clock, apply: Callable[[Sequence[Ready]], None]) -> None:
+        self._path = path
+        self._shard = shard
+        self._clock = clock
+        self._apply = apply
+        self._reading = threading.Lock()
+        self._digest = b""
+        self._seen = b""
+        self._trouble = ""
+        self._tried_at = clock.monotonic()
+        self.reloads = Reloads(succeeded=False, success_at=0.0)
+        with self._reading:
+            self._read()
+
+    def reload(self) -> None:
+        """Read the file again, changed or not.
+
+        Raises:
+            UsageError: it cannot be used; what was at work is at work still.
+        """
+        with self._reading:
+            try:
+                self._read()
+            except UsageError as error:
+                self._refuse(str(error))
+                raise
+
+    def look(self) -> None:
+        """Read the file again if it has changed, and is not just being written: it must look the same twice."""
+        with self._reading:
+            try:
+                digest = _digest(self._content())
+                settled, self._seen = digest == self._seen, digest
+                is_new = digest != self._digest and settled
+                may_retry = bool(self._trouble) and self._clock.monotonic() - self._tried_at >= RETRY_SECONDS
+                if is_new or may_retry:
+                    self._read()
+            except UsageError as error:
+                self._refuse(str(error))
+
+    def watch(self, stop: threading.Event, again: threading.Event) -> None:
+        """Look at the file now and then until `stop` is set, and read it at once whenever `again` is."""
+        while not stop.is_set():
+            asked = again.wait(CHECK_SECONDS)
+            again.clear()
+            try:
+                if stop.is_set():
+                    return
+                if asked:
+                    self.reload()
+                else:
+                    self.look()
+            except UsageError:
+                pass  # it is said already
+            except Exception as bug:  # noqa: BLE001 - whatever nobody thought of, what is at work goes on
+                _log.error("the file of the targets broke", extra=fields(error=type(bug).__name__, at=origin(bug)))
+
+    def _read(self) -> None:
+        self._tried_at = self._clock.monotonic()
+        content = self._content()
+        # Also of one that is refused, so that the same is not parsed again at every look.
+        self._digest = self._seen = _digest(content)
+        ready = _ready(parse_targets(content, self._path), self._shard)
+        self._apply(ready)
+        self._trouble = ""
+        self.reloads = Reloads(succeeded=True, success_at=self._clock.wall())
+        _log.info("the targets were read", extra=fields(file=self._path, targets=len(ready), shard=self._shard))
+
+    def _content(self) -> bytes:
+        try:
+            return _content(self._path)
+        except UsageError:
+            self._digest = b""  # whatever is there next is new
+            raise
+
+    def _refuse(self, trouble: str) -> None:
+        self.reloads = Reloads(succeeded=False, success_at=self.reloads.success_at)
+        if trouble != self._trouble:
+            for line in trouble.splitlines():
+                _log.error("the new targets are not used", extra=fields(reason=line))
+        self._trouble = trouble
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
