@@ -97,6 +97,8 @@ def _taken_apart(body: bytes, budget: Budget) -> tuple[bytes, list[bytes]]:
         digest.update(b"\0".join(parts[0::2]))
         moments += parts[1::2]
         start = end if end > 0 else len(body)
+    # What has a NUL of its own, and so is no JSON, has fewer moments than NULs.
+    digest.update(b"\0%d" % len(moments))
     return digest.digest(), moments
 
 

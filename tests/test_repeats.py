@@ -138,16 +138,23 @@ def test_a_name_that_looks_like_a_moment_is_none(text: str) -> None:
     assert parses(*bodies) == 2
 
 
-def test_what_is_not_json_is_no_answer_however_often_it_is_said() -> None:
+USUAL = answer(entry("gpu-a"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [USUAL[:-1], USUAL.replace(b'"lastSeen":"2027-01-15T08:00:00Z"', b"\0"), USUAL.replace(b":00:00Z", b":00:00\0Z")],
+    ids=["cut", "a NUL for a moment", "a NUL in a moment"],
+)
+def test_what_is_not_json_is_no_answer_however_often_it_is_said(body: bytes) -> None:
     reader = Reader(decode.workers)
-    usual = answer(entry("gpu-a"))
-    for body in (usual, usual, usual):
-        reader(body, NOW, UNLIMITED)
+    for _ in range(3):
+        reader(USUAL, NOW, UNLIMITED)
     for _ in range(3):
         with pytest.raises(PollError) as failure:
-            reader(usual[:-1], NOW, UNLIMITED)
+            reader(body, NOW, UNLIMITED)
         assert failure.value.reason == Reason.NOT_JSON
-    assert reader(usual, NOW, UNLIMITED) == decode.workers(usual, NOW)
+    assert reader(USUAL, NOW, UNLIMITED) == decode.workers(USUAL, NOW)
 
 
 @pytest.mark.parametrize("nodes", [3_000, 30_000])
