@@ -157,6 +157,36 @@ def test_what_is_not_json_is_no_answer_however_often_it_is_said(body: bytes) -> 
     assert reader(USUAL, NOW, UNLIMITED) == decode.workers(USUAL, NOW)
 
 
+@pytest.mark.parametrize("first", [0.0, -1e9])
+def test_a_moment_whose_key_is_escaped_is_not_taken_for_another_one(first: float) -> None:
+    def said(moment: str) -> bytes:
+        odd = entry("gpu-a", seen="1970-01-01T00:00:00Z") | {'"lastSeen': moment}
+        return answer(odd).replace(b'"lastSeen":"1970', b'"last\\u0053een":"1970')
+
+    reader = Reader(decode.workers)
+    for number in range(4):
+        body, now = said(seen(number)), NOW if number else first
+        assert reader(body, now, UNLIMITED) == decode.workers(body, now)
+
+
+def test_what_time_was_over_for_is_not_done_again() -> None:
+    read: list[bytes] = []
+
+    def late(body: bytes, now: float, budget: Budget) -> decode.Lists:
+        read.append(body)
+        if len(read) == 2:
+            raise PollError(Reason.TIMEOUT, "late")
+        return decode.workers(body, now, budget)
+
+    reader = Reader(late)
+    reader(USUAL, NOW, UNLIMITED)
+    with pytest.raises(PollError):
+        reader(USUAL, NOW, UNLIMITED)
+    assert reader(USUAL, NOW, UNLIMITED) == decode.workers(USUAL, NOW)
+    assert read[1] != USUAL
+    assert read[2] == USUAL
+
+
 @pytest.mark.parametrize("nodes", [3_000, 30_000])
 def test_the_deadline_is_heard_all_the_while(nodes: int) -> None:
     looks: list[None] = []
