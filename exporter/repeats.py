@@ -19,8 +19,9 @@ from exporter.strictjson import Budget
 
 _KEY = b'"lastSeen":"'
 # What stands around it makes it a string of its own in JSON, and none of these characters needs to be escaped in one.
-_LAST_SEEN = re.compile(_KEY + rb'([0-9TtZz:.+-]*)"')
-_STRETCH_BYTES = 262_144  # as much at a time, so that its parts take no memory to speak of
+# Go writes no more of them than 35: with nine digits of a second, and an offset.
+_LAST_SEEN = re.compile(_KEY + rb'([0-9TtZz:.+-]{0,35})"')
+_STRETCH_BYTES = 262_144  # as much at a time, so that its parts take no time and no memory to speak of
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,26 +94,35 @@ class Reader:
         def marked(_: re.Match[bytes]) -> bytes:
             return b'%b1970-01-01T00:00:00.%09dZ"' % (_KEY, next(numbers))
 
-        lists = self._read(_LAST_SEEN.sub(marked, body), now, budget)
+        body = b"".join(_LAST_SEEN.sub(marked, stretch) for stretch in _stretches(body, budget))
+        lists = self._read(body, now, budget)
         if any(found.invalid or found.duplicate or found.ruled for found in lists.by_kind.values()):
             return False
         # Who was seen at its mark before may have a moment that was not taken out, and would keep it.
         return _last_seen(lists) == marks and not any(map(eq, seen, marks))
 
 
+def _stretches(body: bytes, budget: Budget) -> Iterator[bytes]:
+    """Yield an answer piece by piece, where it can be between its moments."""
+    start = 0
+    while start < len(body):
+        budget.on_time()
+        end = body.find(_KEY, start + _STRETCH_BYTES, start + 2 * _STRETCH_BYTES)
+        if end < 0:
+            end = start + 2 * _STRETCH_BYTES
+        yield body[start:end]
+        start = end
+
+
 def _taken_apart(body: bytes, budget: Budget) -> tuple[bytes, list[bytes]]:
     """Return a digest of an answer without its moments, and these."""
     digest = hashlib.sha256()
     moments: list[bytes] = []
-    start = 0
-    while start < len(body):
-        budget.on_time()
-        end = body.find(_KEY, start + _STRETCH_BYTES)
-        parts = _LAST_SEEN.split(body[start : end if end > 0 else None])
+    for stretch in _stretches(body, budget):
+        parts = _LAST_SEEN.split(stretch)
         # In place of each moment stands a NUL, which no JSON has.
         digest.update(b"\0".join(parts[0::2]))
         moments += parts[1::2]
-        start = end if end > 0 else len(body)
     # What has a NUL of its own, and so is no JSON, has fewer moments than NULs.
     digest.update(b"\0%d" % len(moments))
     return digest.digest(), moments

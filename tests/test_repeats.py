@@ -187,6 +187,20 @@ def test_what_time_was_over_for_is_not_done_again() -> None:
     assert read[2] == USUAL
 
 
+@pytest.mark.parametrize(
+    "body",
+    [answer(*(entry(f"gpu-{one}") for one in range(30_000))), b" " * 2**23, b'"lastSeen":"' + b"0" * 2**23],
+    ids=["usual", "no moments", "an endless one"],
+)
+def test_the_deadline_is_heard_while_an_answer_is_taken_apart_and_marked(body: bytes) -> None:
+    looks: list[None] = []
+    reader = Reader(lambda *_: decode.Lists("2", {}))
+    for times in (1, 2):
+        looks.clear()
+        reader(body, NOW, Budget(on_time=lambda: looks.append(None)))
+        assert len(looks) >= times * len(body) / 600_000
+
+
 @pytest.mark.parametrize("nodes", [3_000, 30_000])
 def test_the_deadline_is_heard_all_the_while(nodes: int) -> None:
     looks: list[None] = []
