@@ -25,7 +25,6 @@ END = b"# EOF\n"
 # The backslash goes first: those that the others bring are not to be doubled.
 _ESCAPES = (("\\", r"\\"), ("\n", r"\n"), ('"', r"\""), ("%", "%%"))
 
-
 TEXT = "%b"
 COUNT = "%.1f"
 EXACT = "%r"
