@@ -18,9 +18,8 @@ from exporter.pieces import Pieces, merged
 # The fastest level: it makes a page about 15 times smaller, the slowest one 20 times for six times the work.
 _GZIP_LEVEL = 1
 _GZIP = 16 + zlib.MAX_WBITS  # how zlib is told to write gzip's header and trailer
-_STATE_BYTES = (
-    65_536  # so much is compressed in a quarter of a millisecond, and a compressor's state is four times that
-)
+# So much is compressed in a quarter of a millisecond, and a compressor's state is four times that.
+_STATE_BYTES = 65_536
 
 # The library takes over whatever version= it is asked for, a folded header's line break included.
 _KNOWN = re.compile(

@@ -138,16 +138,67 @@ def test_a_name_that_looks_like_a_moment_is_none(text: str) -> None:
     assert parses(*bodies) == 2
 
 
-def test_what_is_not_json_is_no_answer_however_often_it_is_said() -> None:
+USUAL = answer(entry("gpu-a"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [USUAL[:-1], USUAL.replace(b'"lastSeen":"2027-01-15T08:00:00Z"', b"\0"), USUAL.replace(b":00:00Z", b":00:00\0Z")],
+    ids=["cut", "a NUL for a moment", "a NUL in a moment"],
+)
+def test_what_is_not_json_is_no_answer_however_often_it_is_said(body: bytes) -> None:
     reader = Reader(decode.workers)
-    usual = answer(entry("gpu-a"))
-    for body in (usual, usual, usual):
-        reader(body, NOW, UNLIMITED)
+    for _ in range(3):
+        reader(USUAL, NOW, UNLIMITED)
     for _ in range(3):
         with pytest.raises(PollError) as failure:
-            reader(usual[:-1], NOW, UNLIMITED)
+            reader(body, NOW, UNLIMITED)
         assert failure.value.reason == Reason.NOT_JSON
-    assert reader(usual, NOW, UNLIMITED) == decode.workers(usual, NOW)
+    assert reader(USUAL, NOW, UNLIMITED) == decode.workers(USUAL, NOW)
+
+
+@pytest.mark.parametrize("first", [0.0, -1e9])
+def test_a_moment_whose_key_is_escaped_is_not_taken_for_another_one(first: float) -> None:
+    def said(moment: str) -> bytes:
+        odd = entry("gpu-a", seen="1970-01-01T00:00:00Z") | {'"lastSeen': moment}
+        return answer(odd).replace(b'"lastSeen":"1970', b'"last\\u0053een":"1970')
+
+    reader = Reader(decode.workers)
+    for number in range(4):
+        body, now = said(seen(number)), NOW if number else first
+        assert reader(body, now, UNLIMITED) == decode.workers(body, now)
+
+
+def test_what_time_was_over_for_is_not_done_again() -> None:
+    read: list[bytes] = []
+
+    def late(body: bytes, now: float, budget: Budget) -> decode.Lists:
+        read.append(body)
+        if len(read) == 2:
+            raise PollError(Reason.TIMEOUT, "late")
+        return decode.workers(body, now, budget)
+
+    reader = Reader(late)
+    reader(USUAL, NOW, UNLIMITED)
+    with pytest.raises(PollError):
+        reader(USUAL, NOW, UNLIMITED)
+    assert reader(USUAL, NOW, UNLIMITED) == decode.workers(USUAL, NOW)
+    assert read[1] != USUAL
+    assert read[2] == USUAL
+
+
+@pytest.mark.parametrize(
+    "body",
+    [answer(*(entry(f"gpu-{one}") for one in range(30_000))), b" " * 2**23, b'"lastSeen":"' + b"0" * 2**23],
+    ids=["usual", "no moments", "an endless one"],
+)
+def test_the_deadline_is_heard_while_an_answer_is_taken_apart_and_marked(body: bytes) -> None:
+    looks: list[None] = []
+    reader = Reader(lambda *_: decode.Lists("2", {}))
+    for times in (1, 2):
+        looks.clear()
+        reader(body, NOW, Budget(on_time=lambda: looks.append(None)))
+        assert len(looks) >= times * len(body) / 600_000
 
 
 @pytest.mark.parametrize("nodes", [3_000, 30_000])
