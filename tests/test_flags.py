@@ -9,7 +9,8 @@ import pytest
 from exporter.cli import COMMANDS, main
 from exporter.errors import UsageError
 from exporter.flags import FLAGS, LOOP_FREE, Flag, add_flags, load_settings, unknown_variables
-from exporter.settings import ApiKeyFile, ListenAddress, Secret, Settings, Shard
+from exporter.settings import ApiKeyFile, ListenAddress, Secret, Settings
+from exporter.shard import Shard
 
 CANARY = "sk-canary-7f3a"
 

@@ -18,7 +18,8 @@ from exporter.app import Exporter
 from exporter.clock import Clock
 from exporter.errors import UsageError
 from exporter.many import Many
-from exporter.settings import Settings, Shard
+from exporter.settings import Settings
+from exporter.shard import Shard
 from exporter.simulator import Simulator, parse_scenario
 
 PATIENCE_SECONDS = 10.0
