@@ -1,14 +1,13 @@
 """What a target's name decides, the same in every process and release: its shard, and its moment in an interval."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Shard:
+class Shard(NamedTuple):
     """Which of several exporters this one is, that share the targets of one file; the first has the index 0."""
 
-    index: int
+    ordinal: int
     total: int
 
     @classmethod
@@ -24,14 +23,14 @@ class Shard:
                 f"{text!r} is no shard: write INDEX/TOTAL, as 0/3, or the name of a StatefulSet's pod as the index"
             )
         shard = cls(int(match[1]), int(match[2]))
-        if shard.index >= shard.total:
+        if shard.ordinal >= shard.total:
             raise ValueError(
                 f"{text!r} is none of its shards: the first has the index 0, and the last one less than TOTAL"
             )
         return shard
 
     def __str__(self) -> str:
-        return f"{self.index}/{self.total}"
+        return f"{self.ordinal}/{self.total}"
 
     def holds(self, name: str) -> bool:
         """Tell whether a target is one of its own.
@@ -40,7 +39,7 @@ class Shard:
         Where the number of shards grows, only targets that the new one takes are moved; where it shrinks, only those of
         the last.
         """
-        return max(range(self.total), key=lambda index: _digest(f"{index}/{name}")) == self.index
+        return max(range(self.total), key=lambda index: _digest(f"{index}/{name}")) == self.ordinal
 
 
 def fraction(name: str) -> float:
