@@ -101,17 +101,17 @@ API = (
         spares="DistributedUnreachable DistributedTurnedOff DistributedNoHealthyNodes DistributedNodeOffline",
     ),
     Case(
-        "distributed: every third time what is asked of it fails",
+        "distributed: scraped once a minute, every fourth time what is asked of it fails",
         60,
-        (fleet("", lost_questions=tuple((at * 45.0, at * 45.0 + 15) for at in range(20, 80))),),
-        firing={30: "", (42, 59): "DistributedPollsFailing"},
+        (fleet("", lost_questions=tuple((at * _M + 15, at * _M + 30) for at in range(15, 60))),),
+        interval=60,
+        firing={30: "", (42, 60): "DistributedPollsFailing"},
         spares="PollsFailing DistributedUnreachable",
         text=Text(
             55,
             "DistributedPollsFailing",
             {"instance": "one:10040"},
-            "in 33.33% of the polls by the exporter at one:10040 the questions on distributed mode failed "
-            "in 15 minutes.",
+            "in 25% of the polls by the exporter at one:10040 the questions on distributed mode failed in 15 minutes.",
         ),
     ),
     Case(
