@@ -13,11 +13,11 @@ from support.prometheus import tool
 from support.rule_cases import CASES
 from support.rules import METRICS, RULES, Case, promtool
 
-from exporter import fleetmetrics, metrics
+from exporter import fleetmetrics, metrics, owncollector
 from exporter.durations import parse_duration
 
 ROOT = Path(__file__).parent.parent
-DEFINED = {one.name for one in (*metrics.DEFINITIONS, *fleetmetrics.DEFINITIONS)}
+DEFINED = {one.name for one in (*metrics.DEFINITIONS, *fleetmetrics.DEFINITIONS, *owncollector.DEFINITIONS)}
 NAMES = {alert.name for alert in ALERTS}
 
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import promql_parser as promql
 
-from exporter import fleetmetrics, metrics
+from exporter import fleetmetrics, metrics, owncollector
 
 TARGET_LABELS = frozenset({"cluster", "job", "instance"})
 
-_DEFINITIONS = (*metrics.DEFINITIONS, *fleetmetrics.DEFINITIONS)
+_DEFINITIONS = (*metrics.DEFINITIONS, *fleetmetrics.DEFINITIONS, *owncollector.DEFINITIONS)
 SERIES = {one.name: TARGET_LABELS | set(one.labels) for one in _DEFINITIONS}
 """The labels of each metric of ours, as Prometheus stores it."""
 

@@ -518,6 +518,31 @@ CLOCKS = (
 
 TABLES = (
     Case(
+        "the file of the targets is refused for half an hour",
+        90,
+        series={
+            "up": "1x180",
+            "localai_p2p_exporter_config_last_reload_successful": "1x20 0x30 1x120",
+        },
+        firing={30: "", (35, 50): "TargetsRefused", (56, 90): ""},
+        text=Text(
+            40,
+            "TargetsRefused",
+            {"instance": "one:10040"},
+            "the exporter at one:10040 refuses the file of its targets, and goes on with the one before.",
+        ),
+    ),
+    Case(
+        "it is refused for 6 minutes, and mended",
+        40,
+        series={
+            "up": "1x60",
+            "localai_p2p_exporter_config_last_reload_successful": "1x10 0x6 1x40",
+        },
+        firing={(0, 40): ""},
+        spares="TargetsRefused",
+    ),
+    Case(
         "LocalAI's P2P stack stops: it knows itself and calls itself offline",
         30,
         series={
