@@ -1,4 +1,4 @@
-"""Every metric's name, type, labels and help text: they stand here and nowhere else.
+"""Every metric of P2P: name, type, labels and help text, which stand here and nowhere else.
 
 One worker looks so::
 
@@ -100,4 +100,4 @@ LAST_SUCCESS = Definition(
 )
 
 DEFINITIONS = tuple(value for value in globals().values() if isinstance(value, Definition))
-"""Every metric of this program, in the order of the documentation."""
+"""Every metric of P2P, in the order of the documentation."""
