@@ -2,12 +2,12 @@
 
 One worker looks so::
 
-localai_p2p_up 1.0
-localai_p2p_nodes{backend="llama_cpp",role="worker"} 1.0
-localai_p2p_nodes_online{backend="llama_cpp",role="worker"} 1.0
-localai_p2p_node_online{backend="llama_cpp",host="gpu-01",id="gpu-01-mENxBjydya",role="worker"} 1.0
-localai_p2p_node_last_seen_age_seconds{backend="llama_cpp",host="gpu-01",id="gpu-01-mENxBjydya",role="worker"} 7.5
-localai_p2p_host_nodes_online{backend="llama_cpp",host="gpu-01",role="worker"} 1.0
+    localai_p2p_up 1.0
+    localai_p2p_nodes{backend="llama_cpp",role="worker"} 1.0
+    localai_p2p_nodes_online{backend="llama_cpp",role="worker"} 1.0
+    localai_p2p_node_online{backend="llama_cpp",host="gpu-01",id="gpu-01-mENxBjydya",role="worker"} 1.0
+    localai_p2p_node_last_seen_age_seconds{backend="llama_cpp",host="gpu-01",id="gpu-01-mENxBjydya",role="worker"} 7.5
+    localai_p2p_host_nodes_online{backend="llama_cpp",host="gpu-01",role="worker"} 1.0
 """
 
 from exporter.families import Definition
