@@ -1,5 +1,7 @@
 """What the file of `--config.file` may say, and the words in which everything else is refused."""
 
+import re
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from support.prometheus import tool
 
 from exporter.errors import UsageError
 from exporter.flags import FLAGS, TARGET
@@ -103,6 +106,37 @@ targets:
         collect_token=True,
     )
     assert second.target == Target(url="http://b", poll_interval=20.0, stale_after=80.0)
+
+
+def blocks(language: str) -> list[str]:
+    """Return the examples of the page on this file in a language."""
+    page = Path(__file__).parent.parent / "docs" / "targets.md"
+    return [block.partition("```")[0] for block in page.read_text("utf-8").split(f"```{language}\n")[1:]]
+
+
+def test_the_example_of_the_documentation_is_right(tmp_path: Path) -> None:
+    (tmp_path / "eu-1.key").write_text("sk-1")
+    first, second = parsed(blocks("yaml")[0], tmp_path)
+    assert (first.name, second.name) == ("home", "eu-1")
+    assert second.target.expected == {"worker": 8}
+    assert second.labels == {"cluster": "eu", "site": "frankfurt"}
+
+
+@pytest.mark.prometheus
+def test_prometheus_takes_the_configurations_of_the_documentation(tmp_path: Path) -> None:
+    configurations = blocks("yaml")[1:]
+    assert len(configurations) == 2
+    for text in configurations:
+        (tmp_path / "prometheus.yml").write_text(text, "utf-8")
+        subprocess.run([tool("promtool"), "check", "config", str(tmp_path / "prometheus.yml")], check=True)
+    assert len(configurations[0].splitlines()) <= 5
+
+
+def test_the_documentation_names_keys_that_are_there() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "targets.md").read_text("utf-8")
+    named = set(re.findall(r"`((?:poll|node|expect|collector|tls)_\w+|api_key_file|max_response_bytes)`", page))
+    assert len(named) >= 6
+    assert named <= set(KEYS)
 
 
 def target(more: str) -> str:
