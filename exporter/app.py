@@ -18,11 +18,11 @@ from exporter.listen import bind, bind_all
 from exporter.log import fields, origin
 from exporter.resolver import Resolver
 from exporter.server import CLOSE_SECONDS, Route, Server
-from exporter.settings import Settings, Target
+from exporter.settings import CLUSTER_PATH, Settings, Target
 from exporter.store import Store
 from exporter.transport import tls_context
 from exporter.watched import Watched
-from exporter.web import Metrics, health_routes, routes
+from exporter.web import Lazy, Metrics, health_routes, routes
 
 if TYPE_CHECKING:
     from exporter.fleetpoller import FleetPoller
@@ -109,6 +109,15 @@ def make_registry(target: Target, store: Store, clock: Clock, *, process: bool, 
     return registry
 
 
+def _api(target: Target, store: Store, clock: Clock) -> Lazy:
+    def make() -> Route:
+        from exporter.api import ClusterApi, Shared  # noqa: PLC0415 - Prometheus does not ask for it
+
+        return Shared(ClusterApi(store, clock, target))
+
+    return Lazy(make)
+
+
 def _add_process(registry: CollectorRegistry) -> None:
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
@@ -175,12 +184,13 @@ class _Single:
         target, store = settings.target, Store()
         context = tls_context(target)
         metrics = Metrics(make_registry(target, store, clock, process=settings.exporter_metrics))
-        self._watched = Watched(metrics, store, lambda: make_poller(target, store, clock, context))
+        api = _api(target, store, clock)
+        self._watched = Watched(metrics, api, store, lambda: make_poller(target, store, clock, context))
         self._made_at = clock.awake()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
         self.metrics: Route = self._watched.metrics
-        self.more: Mapping[str, Route] = {}
+        self.more: Mapping[str, Route] = {CLUSTER_PATH: api}
         self.posts = ()
         self.told = {"localai": settings.target.url}
 
@@ -217,7 +227,8 @@ def _loop(settings: Settings, clock: Clock, again: threading.Event | None) -> Lo
     def make(target: Target, context: ssl.SSLContext | None, resolver: Resolver) -> Watched:
         store = Store()
         metrics = Metrics(make_registry(target, store, clock, process=False), frugal=True)
-        return Watched(metrics, store, lambda: make_poller(target, store, clock, context, resolver))
+        api = _api(target, store, clock)
+        return Watched(metrics, api, store, lambda: make_poller(target, store, clock, context, resolver))
 
     own = CollectorRegistry()
     if settings.exporter_metrics:
