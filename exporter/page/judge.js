@@ -11,7 +11,7 @@ const byLevelAndName = (one, other) =>
 /** Whether fewer than expected are online; what is unknown is not fewer. */
 const isShort = ({ online, expected }) => online !== null && expected !== null && online < expected;
 
-const remedy = (failure) => (failure ? `${failure.detail}. ${failure.advice}` : '');
+const remedy = (failure) => (failure ? `${begun(failure.detail)}. ${failure.advice}` : '');
 
 /** LocalAI's verdict, and what makes one doubt it. */
 function nodeItem(node, time) {
@@ -142,7 +142,7 @@ function listVerdict(items) {
 }
 
 function failedVerdict({ up, stale, failure, last_success: success }) {
-  const why = failure ? `${failure.detail}.` : 'The newest poll is overdue.';
+  const why = failure ? `${begun(failure.detail)}.` : 'The newest poll is overdue.';
   const what = stale === false ? `What stands below is LocalAI's answer of ${clock(success)}.`
     : stale ? `Nothing is known of the cluster now: LocalAI's last answer is of ${clock(success)}.`
     : 'Nothing is known of the cluster: LocalAI was never read.';
@@ -170,8 +170,8 @@ function clusterVerdict(cluster, items) {
   if (doubted.length) {
     return {
       level: 'warn',
-      headline: `${many(doubted.length, 'host')} online, if LocalAI is right`,
-      detail: `Look at ${named(doubted)}.`,
+      headline: `${items.length === 1 ? 'The host is' : `All ${all} are`} online, ${doubted.length} in doubt`,
+      detail: `In doubt: ${named(doubted)}.`,
     };
   }
   return { level: 'ok', headline: items.length === 1 ? 'The host is online' : `All ${all} are online` };

@@ -132,6 +132,7 @@ function figures(shown) {
     say(value, figure.value);
     say(words, figure.words);
     value.classList.toggle('short', figure.isShort);
+    value.classList.toggle('unknown', figure.value === 'unknown');
     value.classList.toggle('shared', figure.share !== null);
     value.style.setProperty('--share', `${(figure.share ?? 0) * 100}%`);
   });

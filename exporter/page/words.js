@@ -8,6 +8,9 @@ const many = (count, one, more = `${one}s`) => `${count} ${count === 1 ? one : m
 const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString();
 const joined = (...parts) => parts.filter(Boolean).join(' · ');
 
+/** Makes a sentence's beginning of a text. */
+const begun = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
 /** Names the first few of many, and counts the others. */
 function named(items) {
   const others = items.length - 5;
