@@ -105,7 +105,8 @@ Of distributed mode:
 
 - `localai_distributed_up` is there from the end of the first poll on, and falls at once, as `localai_p2p_up` does; the
   last good answer stays as long. What one of the two could not read is no matter of the other.
-- Where LocalAI is not in distributed mode `localai_distributed_enabled` is 0, and no node or model has a series. A
+- Where LocalAI is not in distributed mode `localai_distributed_enabled` is 0, and no node or model has a series. A 404
+  says so only while the P2P API is understood: else a proxy may have sent it, and the questions failed. A
   release without `/api/nodes/models` has no `localai_distributed_model_replicas_loaded`.
 - A figure or a time that LocalAI does not give, or that cannot be used, has no series. A size of 0 is unknown, but for
   the VRAM of a node that says how much RAM it has: that one has no GPU.

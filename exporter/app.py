@@ -4,9 +4,9 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
@@ -15,10 +15,11 @@ from exporter.collector import P2PCollector
 from exporter.errors import UsageError
 from exporter.guard import OPEN, Guard
 from exporter.listen import bind, bind_all
-from exporter.log import fields, origin
+from exporter.log import fields
+from exporter.loop import Loop, Single
 from exporter.resolver import Resolver
 from exporter.server import CLOSE_SECONDS, Route, Server
-from exporter.settings import CLUSTER_PATH, Settings, Target
+from exporter.settings import Settings, Target
 from exporter.store import Store
 from exporter.transport import tls_context
 from exporter.watched import Watched
@@ -134,101 +135,21 @@ def _guard(web_config_file: Path | None, clock: Clock) -> Guard:
     return Gate(WebGuard(web_config_file, clock.monotonic))
 
 
-class Loop(Protocol):
-    """What polls, and makes the pages of what it saw: of one LocalAI, or of many."""
-
-    def start(self) -> None:
-        """Begin.
-
-        Raises:
-            RuntimeError: no thread is to be had.
-        """
-
-    def stop(self) -> None:
-        """Poll no more; a poll that is under way is abandoned."""
-
-    def is_well(self, awake_for: float, patience: float) -> bool:
-        """Whether it lives and does not hang; what LocalAI does makes no difference.
-
-        Args:
-            awake_for: seconds since the process last stood still as a whole.
-            patience: how late anything may be, in seconds.
-        """
-
-    def is_ready(self) -> bool:
-        """Whether what it polls was polled once, whatever came of it."""
-
-    @property
-    def metrics(self) -> Route:
-        """The page of metrics."""
-
-    @property
-    def more(self) -> Mapping[str, Route]:
-        """What is served besides, by its path."""
-
-    @property
-    def posts(self) -> Sequence[str]:
-        """Those of these paths that take a POST."""
-
-    @property
-    def told(self) -> Mapping[str, object]:
-        """What the log says of what is polled."""
-
-
-class _Single:
-    """One LocalAI, polled by a thread of its own."""
-
-    def __init__(self, settings: Settings, clock: Clock) -> None:
-        self._target = settings.target
-        self._clock = clock
-        target, store = settings.target, Store()
-        context = tls_context(target)
-        metrics = Metrics(make_registry(target, store, clock, process=settings.exporter_metrics))
-        api = _api(target, store, clock)
-        self._watched = Watched(metrics, api, store, lambda: make_poller(target, store, clock, context))
-        self._made_at = clock.awake()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
-        self.metrics: Route = self._watched.metrics
-        self.more: Mapping[str, Route] = {CLUSTER_PATH: api}
-        self.posts = ()
-        self.told = {"localai": settings.target.url}
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-
-    def is_well(self, awake_for: float, patience: float) -> bool:
-        beat = self._watched.beat or self._made_at
-        silent = min(self._clock.awake() - beat, awake_for)
-        begun = self._thread.ident is not None  # the servers are there first, so that an address in use polls nobody
-        return (
-            self._thread.is_alive() or not begun
-        ) and silent <= self._target.poll_interval + self._target.poll_timeout + patience
-
-    def is_ready(self) -> bool:
-        return self._watched.is_polled
-
-    def _run(self) -> None:
-        try:
-            self._watched.run(self._stop)
-        except BaseException as bug:  # noqa: BLE001 - a traceback of Python's own would print the exception's text
-            _log.error("the poll loop died", extra=fields(error=type(bug).__name__, at=origin(bug)))
-
-
 def _loop(settings: Settings, clock: Clock, again: threading.Event | None) -> Loop:
-    if settings.config_file is None:
-        return _Single(settings, clock)
-    # Imported here, so that who watches one LocalAI loads no YAML.
-    from exporter.many import Many  # noqa: PLC0415
+    """Return what polls: one LocalAI is watched as each of many is, with a thread and the whole page for itself."""
+    is_alone = settings.config_file is None
 
-    def make(target: Target, context: ssl.SSLContext | None, resolver: Resolver) -> Watched:
+    def make(target: Target, context: ssl.SSLContext | None, resolver: Resolver | None = None) -> Watched:
         store = Store()
-        metrics = Metrics(make_registry(target, store, clock, process=False), frugal=True)
+        registry = make_registry(target, store, clock, process=is_alone and settings.exporter_metrics)
+        metrics = Metrics(registry, frugal=not is_alone)
         api = _api(target, store, clock)
         return Watched(metrics, api, store, lambda: make_poller(target, store, clock, context, resolver))
+
+    if is_alone:
+        return Single(settings.target, clock, make(settings.target, tls_context(settings.target)))
+    # Imported here, so that who watches one LocalAI loads no YAML.
+    from exporter.many import Many  # noqa: PLC0415
 
     own = CollectorRegistry()
     if settings.exporter_metrics:

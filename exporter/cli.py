@@ -171,13 +171,9 @@ def _chosen(settings: Settings, name: str | None) -> Sequence[tuple[str, Target]
         if name is not None:
             raise UsageError("--target names a target of --config.file: give that too, or leave it out")
         return [("", settings.target)]
-    from exporter.reload import read_targets  # noqa: PLC0415
+    from exporter.reload import choose  # noqa: PLC0415
 
-    targets = read_targets(settings.config_file)
-    chosen = [(one.name, one.target) for one in targets if name in (None, one.name)]
-    if not chosen:
-        raise UsageError(f"--target: {settings.config_file} names no such target")
-    return chosen
+    return choose(settings.config_file, name)
 
 
 def _doctor(settings: Settings, arguments: argparse.Namespace) -> int:

@@ -74,7 +74,8 @@ def examine(target: Target, clock: Clock, client: Client | None = None) -> Repor
     if reachable.severity != Severity.CRITICAL:
         findings.extend(_api(target, clock, client))
         if target.collect_distributed:
-            findings.extend(examine_fleet(target, clock, client))
+            known = all(finding.severity != Severity.CRITICAL for finding in findings)
+            findings.extend(examine_fleet(target, clock, client, known=known))
     return Report(target.url, tuple(findings))
 
 

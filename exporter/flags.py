@@ -11,7 +11,8 @@ from typing import Any
 
 from exporter.durations import parse_duration
 from exporter.errors import UsageError
-from exporter.settings import ApiKeyFile, ListenAddress, Secret, Settings, Shard, Target, api_key, base_url, proxy_url
+from exporter.settings import ApiKeyFile, ListenAddress, Secret, Settings, Target, api_key, base_url, proxy_url
+from exporter.shard import Shard
 from exporter.texts import count, host_name, one_of, page_path, readable_file, size, switch
 
 VARIABLE_PREFIX = "P2P_EXPORTER_"

@@ -10,6 +10,10 @@ from enum import StrEnum
 from exporter.errors import Reason
 from exporter.model import ClockReading, Failure, Hidden
 
+UNSATISFIABLE_FROM = 3
+"""So many times in a row must LocalAI have found no room before it waits for five minutes between two tries
+(`unsatisfiableTickThreshold` in its core/services/nodes/reconciler.go)."""
+
 
 class Status(StrEnum):
     """What LocalAI says of a node: values of the label `status`."""
@@ -78,7 +82,8 @@ class Schedule:
         model: its name.
         least: the fewest replicas that are wanted; None also where LocalAI wants one on each node that fits.
         most: the most; None also where there is no limit.
-        unsatisfied: how many times in a row LocalAI found no node with room for a replica that is wanted.
+        unsatisfied: how many times LocalAI found no node with room for a replica since it last loaded one itself, or a
+            node joined; it may stand though enough are loaded by now.
     """
 
     model: str
@@ -104,6 +109,37 @@ class Listing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Model:
+    """A model that is loaded or scheduled.
+
+    Attributes:
+        name: unique.
+        loaded: how many replicas are; None where this release does not say.
+        schedule: what was asked for; None for nothing.
+    """
+
+    name: str
+    loaded: int | None
+    schedule: Schedule | None
+
+    @property
+    def missing(self) -> int | None:
+        """How many fewer replicas are loaded than wanted at least; None where one of the two is unknown."""
+        if self.loaded is None or self.schedule is None or self.schedule.least is None:
+            return None
+        return max(0, self.schedule.least - self.loaded)
+
+    @property
+    def unsatisfiable(self) -> bool | None:
+        """Whether replicas are missing, or may be, and LocalAI has given up to look for room all the time."""
+        if self.schedule is None or self.schedule.unsatisfied is None:
+            return None
+        # LocalAI counts from 0 again when it loads a replica by itself, or a node joins: not when a request had one
+        # loaded, nor when fewer are wanted.
+        return self.schedule.unsatisfied >= UNSATISFIABLE_FROM and self.missing != 0
+
+
+@dataclass(frozen=True, slots=True)
 class Fleet:
     """Everything that one poll heard of distributed mode, whole.
 
@@ -121,20 +157,9 @@ class Fleet:
     dropped: Mapping[Listing, Dropped]
     clock: ClockReading
 
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A model that is loaded or scheduled.
-
-    Attributes:
-        name: unique.
-        loaded: how many replicas are; None where this release does not say.
-        schedule: what was asked for; None for nothing.
-    """
-
-    name: str
-    loaded: int | None
-    schedule: Schedule | None
+    def model(self, name: str, schedule: Schedule | None) -> Model:
+        """Return a model with what is loaded of it."""
+        return Model(name, None if self.replicas is None else self.replicas.get(name, 0), schedule)
 
 
 @dataclass(frozen=True, slots=True)

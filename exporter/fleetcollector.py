@@ -38,10 +38,6 @@ from exporter.families import (
 from exporter.fleet import Capacity, Fleet, FleetNode, FleetOutcome, FleetView, Model, Status
 from exporter.store import Store
 
-UNSATISFIABLE_FROM = 3
-"""So many times in a row must LocalAI have found no room before it waits for five minutes between two tries
-(`unsatisfiableTickThreshold` in its core/services/nodes/reconciler.go)."""
-
 _NODE = ("name",)
 _MODEL = ("model",)
 
@@ -135,13 +131,14 @@ MODEL_MAX = Definition(
 )
 MODEL_TICKS = Definition(
     "localai_distributed_model_unsatisfiable_ticks",
-    "How many times in a row LocalAI found no node with room for a replica of the model that is wanted.",
+    "How many times LocalAI has found no node with room for a replica of the model since it last loaded one, or a node "
+    "joined.",
     _MODEL,
 )
 MODEL_UNSATISFIABLE = Definition(
     "localai_distributed_model_unsatisfiable",
-    "1 when LocalAI has found no room for the model so often that it now waits for five minutes between two tries, "
-    "else 0.",
+    "1 when replicas of the model are missing, and LocalAI has found no room for one so often that it now waits for "
+    "five minutes between two tries, else 0.",
     _MODEL,
 )
 MODELS_HIDDEN = Definition("localai_distributed_models_hidden", "Models without series of their own: beyond the limit.")
@@ -247,17 +244,12 @@ def _fleet(fleet: Fleet, view: FleetView) -> Iterator[Metric]:
             yield definition.family(samples)
 
 
-def _unsatisfiable(model: Model) -> float | None:
-    ticks = model.schedule.unsatisfied if model.schedule else None
-    return None if ticks is None else float(ticks >= UNSATISFIABLE_FROM)
-
-
 _OF_MODELS: tuple[tuple[Definition, Callable[[Model], float | None]], ...] = (
     (MODEL_LOADED, lambda model: model.loaded),
     (MODEL_MIN, lambda model: model.schedule.least if model.schedule else None),
     (MODEL_MAX, lambda model: model.schedule.most if model.schedule else None),
     (MODEL_TICKS, lambda model: model.schedule.unsatisfied if model.schedule else None),
-    (MODEL_UNSATISFIABLE, _unsatisfiable),
+    (MODEL_UNSATISFIABLE, lambda model: model.unsatisfiable),
 )
 """Which figure of a model each metric has; None is unknown, and has no sample."""
 

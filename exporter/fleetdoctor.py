@@ -25,11 +25,18 @@ _ADVICE: Mapping[int | None, str] = {
 """By status, where it is another than of a failed poll."""
 
 
-def examine_fleet(target: Target, clock: Clock, client: Getter) -> Iterator[Finding]:
-    """Ask once, and yield what there is to say."""
+def examine_fleet(target: Target, clock: Clock, client: Getter, *, known: bool) -> Iterator[Finding]:
+    """Ask once, and yield what there is to say.
+
+    Args:
+        target: LocalAI.
+        clock: for the deadline, and for how old heartbeats are.
+        client: who asks.
+        known: whether LocalAI was understood before: else nobody knows who answers.
+    """
     deadline = clock.monotonic() + target.poll_timeout
     try:
-        fleet = Distributed(Questions(client, clock, target.max_response_bytes), clock).ask(deadline)
+        fleet = Distributed(Questions(client, clock, target.max_response_bytes), clock).ask(deadline, known=known)
     except PollError as error:
         found = failure(error, target)
         yield replace(found, check=_CHECK, advice=_ADVICE.get(error.status, found.advice))
@@ -44,6 +51,7 @@ def examine_fleet(target: Target, clock: Clock, client: Getter) -> Iterator[Find
         )
         return
     yield _nodes(fleet)
+    yield from _down(fleet)
     yield from _waiting(fleet)
     yield from _silent(fleet, clock)
     yield from _models(fleet)
@@ -60,6 +68,17 @@ def _nodes(fleet: Fleet) -> Finding:
     by_status = Counter(node.status for node in fleet.nodes)
     listing = ", ".join(f"{by_status[status]} {status}" for status in Status if by_status[status])
     return Finding(_CHECK, Severity.OK, f"on, nodes: {listing}")
+
+
+def _down(fleet: Fleet) -> Iterator[Finding]:
+    down = [node.name for node in fleet.nodes if node.status in (Status.OFFLINE, Status.UNHEALTHY)]
+    if down:
+        yield Finding(
+            _CHECK,
+            Severity.WARNING,
+            f"nodes that are offline or unhealthy: {some(down)}",
+            "Start LocalAI's worker there, or delete the node on LocalAI's page of nodes, which keeps it otherwise.",
+        )
 
 
 def _waiting(fleet: Fleet) -> Iterator[Finding]:
@@ -92,17 +111,20 @@ def _silent(fleet: Fleet, clock: Clock) -> Iterator[Finding]:
 
 
 def _models(fleet: Fleet) -> Iterator[Finding]:
-    if fleet.replicas is None:
-        return
-    short = [
-        f"{schedule.model} {fleet.replicas.get(schedule.model, 0)} of {schedule.least}"
-        for schedule in fleet.schedules or ()
-        if fleet.replicas.get(schedule.model, 0) < (schedule.least or 0)
-    ]
+    models = [fleet.model(schedule.model, schedule) for schedule in fleet.schedules or ()]
+    short = [f"{model.name} {model.missing}" for model in models if model.missing]
     if short:
         yield Finding(
             _CHECK,
             Severity.WARNING,
-            f"fewer replicas are loaded than wanted: {some(short)}",
+            f"models of which replicas are missing, and how many: {some(short)}",
             "Start more nodes that fit the model's schedule, or want fewer replicas.",
+        )
+    without_room = [model.name for model in models if model.unsatisfiable]
+    if without_room:
+        yield Finding(
+            _CHECK,
+            Severity.WARNING,
+            f"models for which LocalAI finds no node with room: {some(without_room)}",
+            "Compare the schedule's selector with the nodes' labels, and how many replicas each node may have.",
         )

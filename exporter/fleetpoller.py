@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 class Asker(Protocol):
     """Whom it asks: `exporter.distributed.Distributed`."""
 
-    def ask(self, deadline: float, *, anew: bool = False) -> Fleet | None:
+    def ask(self, deadline: float, *, known: bool, anew: bool = False) -> Fleet | None:
         """Return what LocalAI says before a monotonic time, None where it is not in that mode, or raise PollError."""
 
 
@@ -47,16 +47,17 @@ class FleetPoller:
         self._failures = dict.fromkeys(Reason, 0)
         self._said: object = None
 
-    def poll(self, deadline: float, *, anew: bool) -> FleetOutcome:
+    def poll(self, deadline: float, *, known: bool, anew: bool) -> FleetOutcome:
         """Ask once and publish what came of it, whatever it was.
 
         Args:
             deadline: monotonic time at which it must have ended.
+            known: whether LocalAI was understood in the same poll.
             anew: whether LocalAI may be another than it was.
         """
         failure = None
         try:
-            self._view = self._ask(deadline, anew=anew or self._failed)
+            self._view = self._ask(deadline, known=known, anew=anew or self._failed)
         except PollError as error:
             failure = Failure(error.reason, error.detail, error.status)
         except Exception as bug:  # noqa: BLE001 - the loop outlives whatever nobody thought of, and says so
@@ -70,9 +71,9 @@ class FleetPoller:
         self._say(outcome)
         return outcome
 
-    def _ask(self, deadline: float, *, anew: bool) -> FleetView:
+    def _ask(self, deadline: float, *, known: bool, anew: bool) -> FleetView:
         on_time = until(deadline, self._clock.monotonic)
-        fleet = self._asker.ask(deadline, anew=anew)
+        fleet = self._asker.ask(deadline, known=known, anew=anew)
         now = self._clock.monotonic()
         if fleet is None:
             return FleetView(None, now)

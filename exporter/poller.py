@@ -34,11 +34,12 @@ class Asker(Protocol):
 class Follower(Protocol):
     """Who asks LocalAI in the same poll, after the rest: `exporter.fleetpoller.FleetPoller`."""
 
-    def poll(self, deadline: float, *, anew: bool) -> object:
+    def poll(self, deadline: float, *, known: bool, anew: bool) -> object:
         """Ask, publish, and raise nothing.
 
         Args:
             deadline: monotonic time at which the poll must have ended.
+            known: whether LocalAI was understood, so that it is LocalAI who answers.
             anew: whether LocalAI is, or may be, another than at the poll before.
         """
 
@@ -140,7 +141,7 @@ class Poller:
         self._store.publish(outcome)
         self._say(outcome, before)
         if self._follower is not None:
-            self._follower.poll(deadline, anew=anew)
+            self._follower.poll(deadline, known=failure is None, anew=anew)
         self.beat = self._clock.awake()
         return outcome
 

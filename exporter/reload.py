@@ -12,8 +12,8 @@ from exporter.clock import Clock
 from exporter.errors import UsageError
 from exporter.files import read_file
 from exporter.log import fields, origin
-from exporter.settings import Shard, Target
-from exporter.shard import holds
+from exporter.settings import Target
+from exporter.shard import Shard
 from exporter.targets import FLAG, NamedTarget, in_words_of_keys, parse_targets
 from exporter.transport import tls_context
 
@@ -29,13 +29,20 @@ Ready = tuple[NamedTarget, ssl.SSLContext | None]
 """A target, and what its TLS connections are made with."""
 
 
-def read_targets(path: Path) -> Sequence[NamedTarget]:
-    """Read the file.
+def _targets(path: Path) -> Sequence[NamedTarget]:
+    return parse_targets(_content(path), path)
+
+
+def choose(path: Path, name: str | None) -> Sequence[tuple[str, Target]]:
+    """Read the file, and return the target of that name, or all where none is given, each with its name.
 
     Raises:
-        UsageError: the file, or one that it names, cannot be used.
+        UsageError: the file, or one that it names, cannot be used, or has no such target.
     """
-    return parse_targets(_content(path), path)
+    chosen = [(one.name, one.target) for one in _targets(path) if name in (None, one.name)]
+    if not chosen:
+        raise UsageError(f"--target: {path} names no such target")
+    return chosen
 
 
 def check(path: Path, shard: Shard | None) -> int:
@@ -44,7 +51,7 @@ def check(path: Path, shard: Shard | None) -> int:
     Raises:
         UsageError: the file, or one that it names, cannot be used.
     """
-    return len(_ready(read_targets(path), shard))
+    return len(_ready(_targets(path), shard))
 
 
 def _content(path: Path) -> bytes:
@@ -54,7 +61,7 @@ def _content(path: Path) -> bytes:
 def _ready(targets: Sequence[NamedTarget], shard: Shard | None) -> Sequence[Ready]:
     # One for all that need the same: the certificates of a system take a megabyte.
     contexts: dict[tuple[object, ...], ssl.SSLContext | None] = {}
-    return [(one, _context(one, contexts)) for one in targets if holds(shard, one.name)]
+    return [(one, _context(one, contexts)) for one in targets if shard is None or shard.holds(one.name)]
 
 
 def _context(one: NamedTarget, contexts: dict[tuple[object, ...], ssl.SSLContext | None]) -> ssl.SSLContext | None:

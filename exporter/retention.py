@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from exporter.deadline import OnTime, unhurried, while_on_time
-from exporter.fleet import Fleet, FleetNode, FleetView, Model, Status
+from exporter.fleet import Fleet, FleetNode, FleetView, Status
 from exporter.model import Hidden, Kind, ShownNode, Snapshot, View
 from exporter.tracker import Track
 
@@ -87,11 +87,7 @@ def fleet_view(fleet: Fleet, now: float, *, retention: float, limit: int, on_tim
     hidden = {Hidden.RETENTION: len(fleet.nodes) - len(kept), Hidden.LIMIT: max(0, len(kept) - limit)}
     if len(kept) > limit:
         kept = sorted(kept, key=rank)[:limit]
-    replicas = fleet.replicas or {}
     schedules = {schedule.model: schedule for schedule in fleet.schedules or ()}
-    names = [*schedules, *sorted(replicas.keys() - schedules.keys())]
-    models = tuple(
-        Model(name, None if fleet.replicas is None else replicas.get(name, 0), schedules.get(name))
-        for name in while_on_time(names[:MODEL_LIMIT], on_time)
-    )
+    names = [*schedules, *sorted((fleet.replicas or {}).keys() - schedules.keys())]
+    models = tuple(fleet.model(name, schedules.get(name)) for name in while_on_time(names[:MODEL_LIMIT], on_time))
     return FleetView(fleet, now, tuple(kept), hidden, models, len(names) - len(models))

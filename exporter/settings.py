@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 from exporter.durations import format_duration
 from exporter.errors import UsageError
 from exporter.files import read_file
+from exporter.shard import Shard
 
 HEALTH_PATHS = HEALTHY_PATH, READY_PATH = "/-/healthy", "/-/ready"
 """What a probe asks, which has no credentials: these answers have a word for a body."""
@@ -170,36 +171,6 @@ class ListenAddress:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """Which of several exporters this one is, that share the targets of one file; the first has the index 0."""
-
-    index: int
-    total: int
-
-    @classmethod
-    def parse(cls, text: str) -> "Shard":
-        """Read `0/3`, or a StatefulSet's pod and the number of its pods, `p2p-exporter-0/3`.
-
-        Raises:
-            ValueError: it is neither, or there is no such shard.
-        """
-        match = re.fullmatch(r"(?:[a-z0-9.-]{1,253}-)?([0-9]{1,5})/([0-9]{1,5})", text)
-        if not match:
-            raise ValueError(
-                f"{text!r} is no shard: write INDEX/TOTAL, as 0/3, or the name of a StatefulSet's pod as the index"
-            )
-        shard = cls(int(match[1]), int(match[2]))
-        if shard.index >= shard.total:
-            raise ValueError(
-                f"{text!r} is none of its shards: the first has the index 0, and the last one less than TOTAL"
-            )
-        return shard
-
-    def __str__(self) -> str:
-        return f"{self.index}/{self.total}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

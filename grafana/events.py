@@ -3,8 +3,9 @@
 from grafana_foundation_sdk.builders.dashboard import AnnotationQuery
 from grafana_foundation_sdk.builders.prometheus import Dataquery
 from look import ASIDE, BAD, NOTE, SOURCE
-from queries import ROLE, scoped
+from queries import NAME, ROLE, scoped
 from rulebook import KIND, PREFIX
+from tiles import DISTRIBUTED_ALERTS, HERE
 
 # Two scrapes of a minute each are in it, and no event is between two steps.
 _STEP = "60s"
@@ -12,12 +13,11 @@ _WINDOW = "2m"
 
 
 def events() -> list[AnnotationQuery]:
-    """Return the annotations."""
+    """Return those of P2P's dashboard."""
     changes = f"""\
 sum by ({KIND}, change) (
   max by ({KIND}, change) (increase(localai_p2p_membership_changes_total[{_WINDOW}]))
 ) > 0"""
-    alerts = f'ALERTS{{alertname=~"{PREFIX}.+", alertstate="firing", cluster=~"$cluster|"}}'
     # LocalAI does not say when it started. It forgets dead nodes then and at no other time, and its version may change.
     restarts = f"""\
 sum by (cluster, instance) (increase(localai_p2p_membership_changes_total{{change="forgotten"}}[{_WINDOW}])) > 0
@@ -26,9 +26,7 @@ or count by (cluster, instance) (count_over_time(localai_p2p_server_info[{_WINDO
         _event("Membership changes", scoped(changes, ROLE), NOTE)
         .title_format("{{role}} {{change}}")
         .tag_keys("cluster,backend,change"),
-        _event("Firing alerts", alerts, BAD)
-        .title_format("{{alertname}}")
-        .tag_keys("severity,cluster,instance,role,host"),
+        _alerts(f"{PREFIX}.+", "role,host"),
         _event("LocalAI restarts (it forgot nodes, or has another version)", scoped(restarts), ASIDE)
         .title_format("LocalAI restarted")
         .text_format(
@@ -36,6 +34,28 @@ or count by (cluster, instance) (count_over_time(localai_p2p_server_info[{_WINDO
         )
         .tag_keys("cluster,instance"),
     ]
+
+
+def distributed_events() -> list[AnnotationQuery]:
+    """Return those of distributed mode's dashboard."""
+    becomes = f"""\
+max by (cluster, name, status) (
+  changes(localai_distributed_node_status[{_WINDOW}]) > 0
+  and localai_distributed_node_status == 1
+)"""
+    return [
+        _event("Changes of status", scoped(becomes, NAME), NOTE)
+        .title_format("{{name}} is {{status}}")
+        .tag_keys("cluster"),
+        _alerts(DISTRIBUTED_ALERTS, "name,model"),
+    ]
+
+
+def _alerts(names: str, labels: str) -> AnnotationQuery:
+    expr = f'ALERTS{{alertname=~"{names}", alertstate="firing", {HERE}}}'
+    return (
+        _event("Firing alerts", expr, BAD).title_format("{{alertname}}").tag_keys(f"severity,cluster,instance,{labels}")
+    )
 
 
 def _event(name: str, expr: str, color: str) -> AnnotationQuery:

@@ -9,22 +9,18 @@ from look import (
     WARN,
     Frame,
     Group,
-    Property,
     dashed,
     graph,
     graphed,
-    limit,
     listed,
-    numbers,
     rows,
     sorted_by,
     spoken,
-    told,
 )
 from queries import EXPORTER, bound, scoped
+from tiles import NAMED, failing, understood
 
 _FAILING_SHARE = bound("PollsFailing", "share")
-_NAMED = "{{cluster}} {{instance}}"
 
 
 def row() -> Group:
@@ -48,9 +44,7 @@ def _last_success() -> stat.Panel:
         steps=((None, GOOD), (60, WARN), (300, BAD)),
         alerts=("APIUnreachable",),
     )
-    metric = "localai_p2p_exporter_last_poll_success_timestamp_seconds"
-    expr = scoped(f"time() - max by (cluster, instance) (max_over_time({metric}[$__range]))")
-    return numbers(frame, told(expr, _NAMED)).decimals(0)
+    return understood(frame, "localai_p2p_exporter_last_poll_success_timestamp_seconds")
 
 
 def _failures() -> timeseries.Panel:
@@ -66,22 +60,7 @@ def _failures() -> timeseries.Panel:
         steps=((None, GOOD), (_FAILING_SHARE, BAD)),
         alerts=("PollsFailing", "APIKeyRejected"),
     )
-    polls = "sum(rate(localai_p2p_exporter_polls_total[$__rate_interval]))"
-    failures = "rate(localai_p2p_exporter_poll_failures_total[$__rate_interval])"
-    return (
-        limit(
-            graph(
-                frame,
-                graphed(scoped(f"sum({failures}) / {polls}"), "all"),
-                graphed(
-                    scoped(f"sum by (reason) ({failures}) / ignoring (reason) group_left {polls} > 0"), "{{reason}}"
-                ),
-            )
-        )
-        .min(0)
-        .axis_soft_max(1)
-        .override_by_name("all", [Property("custom.fillOpacity", 20)])
-    )
+    return failing(frame, "localai_p2p_exporter_poll_failures_total")
 
 
 def _durations() -> timeseries.Panel:
@@ -105,8 +84,8 @@ sum by (cluster, instance) (rate({metric}_sum[$__rate_interval]))
     return (
         graph(
             frame,
-            graphed(scoped(f"histogram_quantile(0.95, {buckets})"), f"{_NAMED} 95%"),
-            graphed(scoped(mean), f"{_NAMED} mean"),
+            graphed(scoped(f"histogram_quantile(0.95, {buckets})"), f"{NAMED} 95%"),
+            graphed(scoped(mean), f"{NAMED} mean"),
         )
         .axis_soft_min(0)
         .override_by_regexp("/mean$/", [dashed()])
@@ -175,7 +154,7 @@ def _scrapes() -> timeseries.Panel:
         steps=((None, GOOD), (1, WARN), (9, BAD)),
         alerts=("ExporterDown",),
     )
-    return graph(frame, graphed(_of_exporters("scrape_duration_seconds"), _NAMED)).axis_soft_min(0)
+    return graph(frame, graphed(_of_exporters("scrape_duration_seconds"), NAMED)).axis_soft_min(0)
 
 
 def _memory() -> timeseries.Panel:
@@ -190,7 +169,7 @@ def _memory() -> timeseries.Panel:
         unit="bytes",
         steps=((None, GOOD), (512 * 1024 * 1024, WARN)),
     )
-    return graph(frame, graphed(_of_exporters("process_resident_memory_bytes"), _NAMED)).axis_soft_min(0)
+    return graph(frame, graphed(_of_exporters("process_resident_memory_bytes"), NAMED)).axis_soft_min(0)
 
 
 def _of_exporters(metric: str) -> str:

@@ -192,6 +192,13 @@ def crowded(panel: timeseries.Panel) -> timeseries.Panel:
     ).tooltip(common.VizTooltipOptions().mode(option.TooltipDisplayMode.SINGLE))
 
 
+def told_apart(panel: timeseries.Panel) -> timeseries.Panel:
+    """Return a graph each of whose lines has a colour of its own, where no number is wrong by itself."""
+    return panel.gradient_mode(option.GraphGradientMode.NONE).color_scheme(
+        dashboard.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC_BY_NAME)
+    )
+
+
 def counts(frame: Frame, *queries: prometheus.Dataquery) -> timeseries.Panel:
     """Return a graph of whole numbers that stand until they change."""
     return (

@@ -1,18 +1,13 @@
 """What an operator looks at first: is it seen at all, is enough of it there, and what has already fired."""
 
 from grafana_foundation_sdk.builders import stat
-from grafana_foundation_sdk.models import common as option
-from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
-from look import BAD, GOOD, NOTE, PLAIN, WARN, Frame, Group, Property, by_name, fixed, numbers, told, words
-from queries import AGE_WHEN_ASKED, EXPORTER, HOST, KNOWN, ONLINE_TO_SOMEBODY, ROLE, bound, inside, scoped
+from look import BAD, GOOD, PLAIN, WARN, Frame, Group, fixed, numbers, told
+from queries import AGE_WHEN_ASKED, HOST, KNOWN, ONLINE_TO_SOMEBODY, ROLE, bound, inside, scoped
 from records import EXPECTED, ONLINE, UP
 from rulebook import KIND, PREFIX
+from tiles import answering, firing
 
 from exporter.entries import ONLINE_WITHIN_SECONDS
-
-_FIRING = f'alertname=~"{PREFIX}.+", alertstate="firing"'
-_HERE = 'cluster=~"$cluster|"'
-"""An exporter that Prometheus does not scrape has no cluster, and is the alert of all of them."""
 
 
 def row() -> Group:
@@ -44,25 +39,7 @@ def _api() -> stat.Panel:
         steps=((None, BAD), (1, GOOD)),
         alerts=("APIUnreachable", "APIKeyRejected", "ExporterDown", "P2PDisabled"),
     )
-    # What was there within the range and is not now counts as down.
-    expr = f"""\
-sort(bottomk(12, min by (cluster, instance) (
-  max by ({EXPORTER}) (localai_p2p_up)
-  or 0 * max by ({EXPORTER}) (max_over_time(localai_p2p_up[$__range]))
-)))"""
-    off = "max by (cluster, instance) (localai_p2p_enabled) == 0"
-    return (
-        by_name(
-            numbers(
-                frame,
-                told(scoped(expr), "{{cluster}} {{instance}}"),
-                told(scoped(off), "{{cluster}} {{instance}} P2P"),
-            )
-        )
-        .mappings([words({"0": ("down", BAD), "1": ("up", GOOD)})])
-        .override_by_query("B", [Property("mappings", [words({"0": ("off", BAD)})])])
-        .color_mode(option.BigValueColorMode.BACKGROUND_SOLID)
-    )
+    return answering(frame, "localai_p2p_up", "localai_p2p_enabled", "P2P")
 
 
 def _of_expected(role: str, title: str, width: int, alerts: tuple[str, ...]) -> stat.Panel:
@@ -152,29 +129,4 @@ def _alerts() -> stat.Panel:
         steps=((None, GOOD),),
         alerts=("ExporterAbsent",),
     )
-
-    def firing(severity: str) -> str:
-        return f'count by (alertname) (ALERTS{{{_FIRING}, severity="{severity}", {_HERE}}})'
-
-    # Only where the rules are loaded is it known that nothing fires.
-    quiet = f"""\
-0 * count(last_over_time({UP.name}{{cluster=~"$cluster"}}[$__range]))
-unless count(ALERTS{{{_FIRING}, {_HERE}}})"""
-    return (
-        by_name(
-            numbers(
-                frame,
-                told(firing("critical"), "{{alertname}}"),
-                told(firing("warning"), "{{alertname}}"),
-                told(firing("info"), "{{alertname}}"),
-                told(quiet, "firing"),
-            )
-        )
-        .override_by_query("A", [fixed(BAD)])
-        .override_by_query("B", [fixed(WARN)])
-        .override_by_query("C", [fixed(NOTE)])
-        .mappings([words({"0": ("none", GOOD)})])
-        .with_transformation(
-            DataTransformerConfig("renameByRegex", options={"regex": f"{PREFIX}(.+)", "renamePattern": "$1"})
-        )
-    )
+    return firing(frame, f"{PREFIX}.+", UP)

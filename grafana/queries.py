@@ -5,24 +5,29 @@ The rules need not be loaded: what they record is written out here from the same
 
 import re
 
+import distributed_alerts
+import records
 from generate import ALERTS
-from records import RECORDS
 from rulebook import KIND, NODE
 
-from exporter.collector import DEFINITIONS
+from exporter import collector, fleetcollector
+from exporter.fleet import Status
 
 TARGET = ('cluster=~"$cluster"', 'job=~"$job"', 'instance=~"$instance"')
 """Which exporters; in every selector."""
 
 ROLE = 'role=~"$role"'
 HOST = 'host=~"$host"'
+NAME = 'name=~"$name"'
+MODEL = 'model=~"$model"'
 
 EXPORTER = "cluster, job, instance"
 """Labels of one exporter as Prometheus scrapes it."""
 
 # Prometheus's own series of a target, and the library's of the process.
 _OF_THE_TARGET = ("scrape_duration_seconds", "process_resident_memory_bytes")
-_LABELS = {one.name: one.labels for one in DEFINITIONS} | dict.fromkeys(_OF_THE_TARGET, ())
+_DEFINED = (*collector.DEFINITIONS, *fleetcollector.DEFINITIONS)
+_LABELS = {one.name: one.labels for one in _DEFINED} | dict.fromkeys(_OF_THE_TARGET, ())
 # A histogram's series have its name and an ending; a recorded name has a colon before ours.
 _SELECTOR = re.compile(
     rf"(?<![\w:])(?P<name>{'|'.join(_LABELS)})(?P<ending>_bucket|_sum|_count)?\b(?:{{(?P<own>[^}}]*)}})?"
@@ -30,6 +35,7 @@ _SELECTOR = re.compile(
 
 
 _RULES = {one.name: one for one in ALERTS}
+_RECORDS = (*records.RECORDS, *distributed_alerts.RECORDS)
 
 
 def scoped(expr: str, *matchers: str) -> str:
@@ -48,7 +54,7 @@ def alert(name: str, *matchers: str) -> str:
     """Return an alert's expression, with what it reads of recording rules written out, scoped."""
     rule = _RULES[name]
     expr = rule.filled(rule.expr)
-    for record in reversed(RECORDS):
+    for record in reversed(_RECORDS):
         expr = expr.replace(record.name, f"({record.expr})")
     return scoped(expr, *matchers)
 
@@ -89,3 +95,23 @@ min by ({NODE}) (
   localai_p2p_node_last_seen_timestamp_seconds
 )"""
 """The same when LocalAI was asked: what its verdict goes by. At a scrape the age is up to a poll's interval greater."""
+
+STATES = {
+    Status.OFFLINE: 0,
+    Status.UNHEALTHY: 1,
+    Status.UNKNOWN: 2,
+    Status.PENDING: 3,
+    Status.REGISTERING: 4,
+    Status.DRAINING: 5,
+    Status.HEALTHY: 6,
+}
+"""The number that stands for each status of a node of distributed mode in `STATE`: the worse the smaller."""
+
+STATE = "\nor ".join(
+    f'{number} * (max by (cluster, name) (localai_distributed_node_status{{status="{status}"}}) == 1)'
+    for status, number in sorted(STATES.items(), key=lambda one: -one[1])
+)
+"""One number for each node: while exporters have not all heard of a change it is the better one."""
+
+YOUNGEST_BEAT = "min by (cluster, name) (localai_distributed_node_last_heartbeat_age_seconds)"
+"""How long ago LocalAI heard of each node, to the exporter that knows the newest."""

@@ -5,6 +5,7 @@ from grafana_foundation_sdk.models.dashboard import VariableOption, VariableRefr
 from look import SOURCE, Property
 
 UID = "localai-p2p"
+DISTRIBUTED_UID = "localai-distributed"
 
 _ANY = ".+"
 # A Prometheus that holds one cluster often gives its targets no such label: they have an empty one, which `.+` misses.
@@ -19,14 +20,30 @@ _ROLE = f'{_INSTANCE}, role=~"$role"'
 
 
 def variables() -> list[DatasourceVariable | QueryVariable]:
-    """Return them in the order in which they narrow."""
+    """Return those of P2P's dashboard, in the order in which they narrow."""
     return [
-        DatasourceVariable("datasource").label("Data source").type("prometheus"),
-        _values("cluster", _EXPORTERS).all_value(_ANY_OR_NONE),
-        _values("job", f"{_EXPORTERS}{{{_CLUSTER}}}"),
-        _values("instance", f"{_EXPORTERS}{{{_JOB}}}"),
+        *_targets(_EXPORTERS),
         _values("role", f"localai_p2p_nodes{{{_INSTANCE}}}"),
         _values("host", f"localai_p2p_node_online{{{_ROLE}}}"),
+    ]
+
+
+def distributed_variables() -> list[DatasourceVariable | QueryVariable]:
+    """Return those of distributed mode's dashboard likewise; of the exporters, those that ask for it."""
+    return [
+        *_targets("localai_distributed_up"),
+        _values("name", f"localai_distributed_node_status{{{_INSTANCE}}}").label("Node"),
+        _values("model", f"localai_distributed_model_replicas_loaded{{{_INSTANCE}}}"),
+    ]
+
+
+def _targets(series: str) -> list[DatasourceVariable | QueryVariable]:
+    """Return those that choose exporters: of the ones with such series."""
+    return [
+        DatasourceVariable("datasource").label("Data source").type("prometheus"),
+        _values("cluster", series).all_value(_ANY_OR_NONE),
+        _values("job", f"{series}{{{_CLUSTER}}}"),
+        _values("instance", f"{series}{{{_JOB}}}"),
     ]
 
 
@@ -53,6 +70,15 @@ def _kept(*names: str) -> str:
 
 def to_one_host() -> Property:
     """Return the property of a column of hosts by which each leads to its graphs alone, all else as it is."""
-    kept = _kept("datasource", "cluster", "job", "instance", "role")
-    url = f"/d/{UID}?{kept}&var-host=${{__value.raw:percentencode}}&${{__url_time_range}}"
-    return Property("links", [{"title": "Only this host", "url": url}])
+    return _to_one(UID, "host", "Only this host", _kept("datasource", "cluster", "job", "instance", "role"))
+
+
+def to_one_node() -> Property:
+    """Return the same of a column of distributed mode's nodes."""
+    kept = _kept("datasource", "cluster", "job", "instance", "model")
+    return _to_one(DISTRIBUTED_UID, "name", "Only this node", kept)
+
+
+def _to_one(uid: str, variable: str, title: str, kept: str) -> Property:
+    url = f"/d/{uid}?{kept}&var-{variable}=${{__value.raw:percentencode}}&${{__url_time_range}}"
+    return Property("links", [{"title": title, "url": url}])

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 from chart_schema import schema_file
 from chart_values import CHART, read_values
-from generate import ALERTS, FILES, OPTIONAL_FILE
+from generate import ALERTS, DISTRIBUTED_FILE, FILES, OPTIONAL_FILE
 from rulebook import Alert, Record
 
 DASHBOARDS = Path(__file__).parent.parent / "grafana"
@@ -29,7 +29,11 @@ _Dumper.add_representer(str, _text)
 def rules_file() -> str:
     """Return the rules with their placeholders, for templates/prometheusrule.yaml to fill."""
     groups = [
-        {"name": group.name, "rules": [_rule(rule, enabled=name != OPTIONAL_FILE) for rule in group.rules]}
+        {
+            "name": group.name,
+            "distributed": name == DISTRIBUTED_FILE,
+            "rules": [_rule(rule, enabled=name != OPTIONAL_FILE) for rule in group.rules],
+        }
         for name, groups in FILES.items()
         for group in groups
     ]
@@ -55,9 +59,12 @@ def _rule(rule: Record | Alert, *, enabled: bool) -> dict[str, object]:
 def readme_file() -> str:
     """Return the chart's README, whose tables are written anew between their marks."""
     text = (CHART / "README.md").read_text("utf-8")
-    off = {rule.name for group in FILES[OPTIONAL_FILE] for rule in group.rules}
+    words = {OPTIONAL_FILE: "off", DISTRIBUTED_FILE: "distributed"}
+    states = {
+        rule.name: words.get(name, "on") for name, groups in FILES.items() for one in groups for rule in one.rules
+    }
     alerts = [
-        f"| `{alert.full_name}` | {'off' if alert.name in off else 'on'} | {alert.severity} | {alert.hold} | "
+        f"| `{alert.full_name}` | {states[alert.name]} | {alert.severity} | {alert.hold} | "
         + ", ".join(f"`{name}: {value:g}`" for name, value in alert.thresholds.items())
         + " |"
         for alert in ALERTS

@@ -169,6 +169,7 @@ def _alert(alert: Alert) -> Schema:
 PROMETHEUS_RULE = section(
     _OBJECT
     | {
+        "distributed": SWITCH | {"type": ["boolean", "null"]},
         "runbookBaseUrl": text(r"^https?://[^\s#]+$"),
         "alertLabels": texts("alertname", "severity"),
         "alerts": section({alert.full_name: _alert(alert) for alert in ALERTS}),
@@ -178,6 +179,7 @@ PROMETHEUS_RULE = section(
 DASHBOARDS = section(
     _OBJECT
     | {
+        "distributed": SWITCH | {"type": ["boolean", "null"]},
         "label": text(r"^[^\s]+$"),
         "labelValue": text(),
         "folder": text(),
@@ -186,7 +188,13 @@ DASHBOARDS = section(
 )
 
 GRAFANA_DASHBOARD = section(
-    _OBJECT | {"instanceSelector": kubernetes(), "folder": text(), "allowCrossNamespaceImport": SWITCH}
+    _OBJECT
+    | {
+        "distributed": SWITCH | {"type": ["boolean", "null"]},
+        "instanceSelector": kubernetes(),
+        "folder": text(),
+        "allowCrossNamespaceImport": SWITCH,
+    }
 )
 
 VALUES: Mapping[str, Schema] = {

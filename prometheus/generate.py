@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import distributed_alerts
 from member_alerts import DUPLICATES, HOSTS, WORKERS
 from records import RECORDS
 from rulebook import Alert, Group, Record
@@ -14,6 +15,7 @@ FOLDER = Path(__file__).parent / "rules"
 
 RECORDS_FILE = "localai-p2p-records.yml"
 ALERTS_FILE = "localai-p2p-alerts.yml"
+DISTRIBUTED_FILE = "localai-distributed-alerts.yml"
 OPTIONAL_FILE = "optional/localai-p2p-duplicates.yml"
 
 FILES = {
@@ -25,6 +27,12 @@ FILES = {
         Group("localai-p2p-hosts", HOSTS),
         Group("localai-p2p-clocks", CLOCKS),
         Group("localai-p2p-views", VIEWS),
+    ),
+    DISTRIBUTED_FILE: (
+        Group("localai-distributed-records", distributed_alerts.RECORDS),
+        Group("localai-distributed-api", distributed_alerts.API),
+        Group("localai-distributed-nodes", distributed_alerts.NODES),
+        Group("localai-distributed-models", distributed_alerts.MODELS),
     ),
     OPTIONAL_FILE: (Group("localai-p2p-duplicates", DUPLICATES),),
 }

@@ -16,7 +16,11 @@ JOB = "localai-p2p"
 RUNBOOK = "https://localai-p2p-exporter.example/docs/runbook.md"
 """Where operators read docs/runbook.md: put the address of your copy here, then `./run docs`."""
 
-PREFIX = "LocalAIP2P"
+FAMILY = "LocalAI"
+"""With which every alert's name begins."""
+
+PREFIX = f"{FAMILY}P2P"
+"""With which those of P2P and of the exporter itself begin."""
 
 WINDOW = "3m"
 """How far back an expression looks at least: a lost poll, a failed scrape and a restart of the exporter are shorter."""
@@ -60,6 +64,7 @@ class Alert:
         summary: one line, the same for every firing.
         description: a template with the labels and numbers that an operator needs; `@name` is a threshold.
         thresholds: by name.
+        prefix: with which the full name begins.
     """
 
     name: str
@@ -69,11 +74,12 @@ class Alert:
     summary: str
     description: str
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    prefix: str = PREFIX
 
     @property
     def full_name(self) -> str:
         """The name that Prometheus shows."""
-        return PREFIX + self.name
+        return self.prefix + self.name
 
     @property
     def runbook_url(self) -> str:

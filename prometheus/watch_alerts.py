@@ -54,6 +54,15 @@ sum by ({INSTANCE}) (last_over_time(localai_p2p_nodes_hidden{{reason="limit"}}[{
         description=CLUSTER + "the exporter at {{ $labels.instance }} hides {{ $value }} nodes beyond --node.limit.",
         thresholds={"nodes": 0},
     ),
+    Alert(
+        name="TargetsRefused",
+        expr=f"max by ({INSTANCE}) (max_over_time(localai_p2p_exporter_config_last_reload_successful[{WINDOW}])) == 0",
+        hold="10m",
+        severity=Severity.WARNING,
+        summary="An exporter does not use its file of targets as it is now.",
+        description=CLUSTER
+        + "the exporter at {{ $labels.instance }} refuses the file of its targets, and goes on with the one before.",
+    ),
 )
 
 API = (

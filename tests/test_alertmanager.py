@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 import yaml
 from generate import ALERTS
-from rulebook import PREFIX
 from support.prometheus import PATIENCE_SECONDS, free_port, started, tool
 
 pytestmark = pytest.mark.prometheus
 
 SAMPLE = Path(__file__).parent.parent / "prometheus" / "alertmanager.yml"
 SEVERITIES = {alert.name: alert.severity.value for alert in ALERTS}
+FULL = {alert.name: alert.full_name for alert in ALERTS}
+MODEL = {"model": "llama-3"}
 NODE = {"role": "worker", "backend": "llama_cpp", "host": "a"}
 
 
@@ -36,7 +37,7 @@ def test_amtool_accepts_it() -> None:
 @pytest.mark.parametrize("name", SEVERITIES)
 def test_severity_decides_who_is_told(name: str) -> None:
     receiver = {"critical": "on-call", "warning": "chat", "info": "nobody"}[SEVERITIES[name]]
-    labels = (f"alertname={PREFIX}{name}", f"severity={SEVERITIES[name]}")
+    labels = (f"alertname={FULL[name]}", f"severity={SEVERITIES[name]}")
     assert amtool("config", "routes", "test", f"--config.file={SAMPLE}", *labels) == receiver
 
 
@@ -50,7 +51,7 @@ def test_every_name_in_an_inhibition_is_an_alerts() -> None:
         for matcher in (*rule["source_matchers"], *rule["target_matchers"]):
             if pattern := re.fullmatch(r'alertname=~?"(.+)"', matcher):
                 for words in _alternatives(pattern[1]):
-                    assert [name for name in SEVERITIES if re.fullmatch(words, PREFIX + name)], words
+                    assert any(re.fullmatch(words, name) for name in FULL.values()), words
 
 
 def _alternatives(pattern: str) -> list[str]:
@@ -69,7 +70,7 @@ class Alertmanager:
     def silenced(self, alerts: Mapping[str, Mapping[str, str]]) -> set[str]:
         """Send these alerts with their labels, and return the names of those that are inhibited."""
         body = [
-            {"labels": {"alertname": PREFIX + name, "severity": SEVERITIES[name], "cluster": "home", **labels}}
+            {"labels": {"alertname": FULL[name], "severity": SEVERITIES[name], "cluster": "home", **labels}}
             for name, labels in alerts.items()
         ]
         request = urllib.request.Request(
@@ -84,10 +85,8 @@ class Alertmanager:
             assert time.monotonic() < until, states
             self._tick.wait(0.05)
             with urllib.request.urlopen(f"{self._url}/api/v2/alerts", timeout=10) as answer:
-                states = {
-                    one["labels"]["alertname"].removeprefix(PREFIX): one["status"]["state"] for one in json.load(answer)
-                }
-        return {name for name, state in states.items() if state == "suppressed"}
+                states = {one["labels"]["alertname"]: one["status"]["state"] for one in json.load(answer)}
+        return {name for name in alerts if states[FULL[name]] == "suppressed"}
 
 
 @pytest.fixture
@@ -131,6 +130,14 @@ ONE, TWO = {"instance": "one:10040"}, {"instance": "two:10040"}
         ({"NodeClockBehind": NODE, "HostFlapping": NODE | {"host": "b"}}, set()),
         ({"NodeClockAhead": NODE, "HostFlapping": NODE}, set()),
         ({"ClockOffset": ONE, "NodeClockAhead": NODE}, {"NodeClockAhead"}),
+        ({"ExporterDown": ONE, "DistributedUnreachable": ONE}, {"DistributedUnreachable"}),
+        ({"PollsFailing": ONE, "DistributedPollsFailing": ONE}, {"DistributedPollsFailing"}),
+        ({"PollsFailing": ONE, "DistributedPollsFailing": TWO}, set()),
+        ({"DistributedUnreachable": ONE, "DistributedPollsFailing": ONE}, {"DistributedPollsFailing"}),
+        ({"DistributedNoHealthyNodes": {}, "DistributedNodeOffline": {"name": "a"}}, {"DistributedNodeOffline"}),
+        ({"DistributedNoHealthyNodes": {"cluster": "office"}, "DistributedNodeOffline": {"name": "a"}}, set()),
+        ({"DistributedUnsatisfiable": MODEL, "DistributedTooFewReplicas": MODEL}, {"DistributedTooFewReplicas"}),
+        ({"DistributedUnsatisfiable": MODEL, "DistributedTooFewReplicas": {"model": "other"}}, set()),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )

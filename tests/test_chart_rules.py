@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from chart_files import dashboards
-from generate import ALERTS, ALERTS_FILE, FOLDER, OPTIONAL_FILE, RECORDS_FILE
+from generate import ALERTS, ALERTS_FILE, DISTRIBUTED_FILE, FOLDER, OPTIONAL_FILE, RECORDS_FILE
 from support.helm import of_kind, render, rendered
 from support.prometheus import tool
 from support.rule_cases import CASES
@@ -48,6 +48,20 @@ def test_by_default_the_rules_are_those_of_the_files() -> None:
     assert groups(rendered("servicemonitor")) == written(RECORDS_FILE, ALERTS_FILE)
 
 
+@pytest.mark.parametrize("collected", [True, False])
+@pytest.mark.parametrize("told", [True, False, None])
+def test_what_is_of_distributed_mode_comes_where_it_is_asked_for(collected: bool, told: bool | None) -> None:
+    section = {"enabled": True, "distributed": told}
+    values = {"collector": {"distributed": collected}, "prometheusRule": section, "dashboards": section}
+    found = render(values | {"grafanaDashboard": section})
+    comes = collected if told is None else told
+    files = (RECORDS_FILE, ALERTS_FILE, DISTRIBUTED_FILE) if comes else (RECORDS_FILE, ALERTS_FILE)
+    assert groups(found) == written(*files)
+    names = {name for name in dashboards() if comes or "distributed" not in name}
+    assert of_kind(found, "ConfigMap")["data"].keys() == names
+    assert sum(one["kind"] == "GrafanaDashboard" for one in found) == len(names)
+
+
 def test_an_alert_that_is_off_is_turned_on() -> None:
     optional = written(OPTIONAL_FILE)
     on = {rule["alert"]: {"enabled": True} for group in optional for rule in group["rules"]}
@@ -57,7 +71,9 @@ def test_an_alert_that_is_off_is_turned_on() -> None:
 
 def test_each_alert_can_be_turned_off() -> None:
     off = {alert.full_name: {"enabled": False} for alert in ALERTS}
-    assert groups(render({"prometheusRule": {"enabled": True, "alerts": off}})) == written(RECORDS_FILE)
+    values = {"prometheusRule": {"enabled": True, "distributed": True, "alerts": off}}
+    records = [group for group in written(DISTRIBUTED_FILE) if "record" in group["rules"][0]]
+    assert groups(render(values)) == written(RECORDS_FILE) + records
 
 
 def test_each_alert_has_the_severity_wait_and_thresholds_that_it_is_given() -> None:
@@ -75,7 +91,8 @@ def test_each_alert_has_the_severity_wait_and_thresholds_that_it_is_given() -> N
         }
         for alert in ALERTS
     }
-    found = alerts(render({"prometheusRule": {"enabled": True, "alerts": given, "alertLabels": {"team": "ai"}}}))
+    rules = {"enabled": True, "distributed": True, "alerts": given, "alertLabels": {"team": "ai"}}
+    found = alerts(render({"prometheusRule": rules}))
     assert set(found) == set(given)
     for alert in ALERTS:
         rule = found[alert.full_name]
@@ -117,7 +134,8 @@ def test_promtool_finds_nothing(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.prometheus
 def test_the_shipped_rules_fire_as_those_of_the_files_do(tmp_path: Path) -> None:
-    (tmp_path / "rules.json").write_text(json.dumps({"groups": groups(rendered("servicemonitor"))}), "utf-8")
+    found = render({"prometheusRule": {"distributed": True}}, "servicemonitor")
+    (tmp_path / "rules.json").write_text(json.dumps({"groups": groups(found)}), "utf-8")
     # Those that take no story of an hour or more: that the rules are the same, another test holds.
     quick = [case for case in CASES if case.series and case.minutes <= LONGEST_MINUTES and not case.optional]
     documents = [json.loads(case.document()) for case in quick]
@@ -164,15 +182,18 @@ def test_a_changed_threshold_changes_what_fires(tmp_path: Path) -> None:
 
 
 def test_the_dashboards_arrive_as_they_are() -> None:
-    shipped = of_kind(rendered("servicemonitor"), "ConfigMap")
+    section = {"distributed": True}
+    shipped = of_kind(render({"dashboards": section}, "servicemonitor"), "ConfigMap")
     assert shipped["data"] == dashboards()
     assert any("{{" in text for text in dashboards().values()), "no legend that a template could have eaten"
     assert len(json.dumps(shipped).encode()) < MEBIBYTE
+    found = render({"grafanaDashboard": section}, "gateway")
+    made = {one["metadata"]["name"]: one["spec"] for one in found if one["kind"] == "GrafanaDashboard"}
+    assert made.keys() == {f"p2p-localai-p2p-exporter-{name.removesuffix('.json')}" for name in dashboards()}
     for name, text in dashboards().items():
-        made = of_kind(rendered("gateway"), "GrafanaDashboard")
-        assert made["metadata"]["name"] == f"p2p-localai-p2p-exporter-{name.removesuffix('.json')}"
-        assert json.loads(made["spec"]["json"]) == json.loads(text)
-        assert made["spec"]["instanceSelector"] == {"matchLabels": {"dashboards": "grafana"}}
+        spec = made[f"p2p-localai-p2p-exporter-{name.removesuffix('.json')}"]
+        assert json.loads(spec["json"]) == json.loads(text)
+        assert spec["instanceSelector"] == {"matchLabels": {"dashboards": "grafana"}}
 
 
 def test_the_sidecar_finds_the_dashboards() -> None:

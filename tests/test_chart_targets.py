@@ -19,8 +19,7 @@ from support.processes import PATIENCE_SECONDS
 from support.prometheus import free_port
 from support.web import fetch
 
-from exporter.settings import Shard
-from exporter.shard import holds
+from exporter.shard import Shard
 from exporter.simulator import Simulator, parse_scenario
 from exporter.targets import parse_targets
 
@@ -200,7 +199,7 @@ def test_pods_share_the_targets_between_them(tmp_path: Path) -> None:
             process.kill()
             process.wait()
     assert sorted(shares[0] + shares[1]) == sorted(NAMES)
-    assert shares == [[name for name in NAMES if holds(Shard(index, 2), name)] for index in range(2)]
+    assert shares == [[name for name in NAMES if Shard(index, 2).holds(name)] for index in range(2)]
 
 
 def test_the_helm_test_says_whether_the_file_is_right(tmp_path: Path) -> None:

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from dashboard import FILE as DASHBOARD_FILE
-from support.dashboard import DOCUMENT, IN_VARIABLES, filled
+from support.dashboard import P2P
 from support.processes import command, installed
 from support.prometheus import Prometheus, free_port, started, tool
 
@@ -83,7 +82,7 @@ def test_grafana_finds_prometheus_and_the_dashboard(services: Mapping[str, Servi
     # Grafana drops a word that it does not know without a word of its own.
     assert source.keys() == {"name", "type", "access", "url", "isDefault", "jsonData"}
     assert source["jsonData"].keys() == {"httpMethod", "timeInterval"}
-    (chosen,) = (one["query"] for one in DOCUMENT["templating"]["list"] if one["type"] == "datasource")
+    (chosen,) = (one["query"] for one in P2P.document["templating"]["list"] if one["type"] == "datasource")
     assert source["type"] == chosen
     assert source["url"] == f"http://prometheus:{services['prometheus']['ports'][0]['target']}"
     scraping = yaml.safe_load(inside(services["prometheus"], "/etc/prometheus/prometheus.yml").read_text("utf-8"))
@@ -95,7 +94,7 @@ def test_grafana_finds_prometheus_and_the_dashboard(services: Mapping[str, Servi
     assert provider.keys() == {"name", "type", "options"}
     home = grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
     assert Path(home).parent == Path(provider["options"]["path"])
-    assert inside(grafana, home) == DASHBOARD_FILE
+    assert inside(grafana, home) == P2P.board.file
 
 
 class Machine:
@@ -182,8 +181,8 @@ def test_the_demo_reaches_the_dashboard(server: Prometheus, machine: Machine) ->
     server.wait(lambda: server.value("localai_p2p_up") == 1)
     assert server.by("cluster", "up") == {"demo": 1}
     # What the dashboard's variables choose from: without it none of its panels shows anything.
-    for asked in IN_VARIABLES:
-        assert server.query(filled(asked.query, {})), asked.place
+    for asked in P2P.in_variables:
+        assert server.query(P2P.filled(asked.query, {})), asked.place
 
     (manager,) = server.ask("alertmanagers")["data"]["activeAlertmanagers"]
     assert manager["url"].startswith(f"{machine.url('alertmanager')}/")

@@ -193,18 +193,21 @@ def test_where_no_further_thread_is_to_be_had_polls_wait_for_those_there_are(
     crew: Crew, polls: Polls, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     crew.start()
-    start = threading.Thread.start
+    crew.change((), [polls.turn("hangs-1", 60.0)])
+    polls.wait("hangs-1")
+    refused = threading.Event()
 
-    def refuse(thread: threading.Thread) -> None:
-        if thread.name.startswith("poller"):
-            raise RuntimeError("can't start new thread")
-        start(thread)
+    def refuse(_thread: threading.Thread) -> None:
+        refused.set()
+        raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    crew.change((), [polls.turn("a"), polls.turn("b"), polls.turn("c")])
-    for name in ("a", "b", "c"):
+    crew.change((), [polls.turn("a"), polls.turn("b")])
+    assert refused.wait(PATIENCE_SECONDS)
+    polls.released.set()
+    for name in ("a", "b"):
         polls.wait(name, 3)
-    assert caplog.text.count("no further thread is to be had") <= 1
+    assert caplog.text.count("no further thread is to be had") == 1
 
 
 def test_no_thread_at_all_is_said(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The dashboard keeps the rules of grafana/dashboard-linter, but for what grafana/.lint lets pass."""
+"""The dashboards keep the rules of grafana/dashboard-linter, but for what grafana/.lint lets pass."""
 
 import copy
 from collections.abc import Callable
@@ -7,34 +7,34 @@ from typing import Any
 
 import pytest
 import yaml
-from support.dashboard import DOCUMENT
+from support.dashboard import P2P, SHEETS, Sheet
 from support.dashboard_lint import RULES, Complaint, Document
 
 FILE = Path(__file__).parent.parent / "grafana" / ".lint"
 EXCLUSIONS: dict[str, dict[str, Any]] = yaml.safe_load(FILE.read_text("utf-8"))["exclusions"]
 
 
-def excluded(rule: str, complaint: Complaint) -> bool:
+def excluded(rule: str, title: str, complaint: Complaint) -> bool:
     if rule not in EXCLUSIONS:
         return False
     entries = EXCLUSIONS[rule].get("entries")
-    return entries is None or any(entry["panel"] == complaint.panel for entry in entries)
+    return entries is None or {"dashboard": title, "panel": complaint.panel} in entries
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_rule_is_kept(rule: str) -> None:
-    assert [one for one in RULES[rule](DOCUMENT) if not excluded(rule, one)] == []
+@pytest.mark.parametrize("sheet", SHEETS, ids=str)
+def test_a_rule_is_kept(sheet: Sheet, rule: str) -> None:
+    assert [one for one in RULES[rule](sheet.document) if not excluded(rule, sheet.board.title, one)] == []
 
 
 def test_every_exclusion_is_needed_and_has_its_reason() -> None:
     assert set(EXCLUSIONS) <= set(RULES)
     for rule, exclusion in EXCLUSIONS.items():
         assert exclusion["reason"]
-        complaints = list(RULES[rule](DOCUMENT))
+        complaints = {(sheet.board.title, one.panel) for sheet in SHEETS for one in RULES[rule](sheet.document)}
         assert complaints
         for entry in exclusion.get("entries", []):
-            assert entry["dashboard"] == DOCUMENT["title"]
-            assert entry["panel"] in {one.panel for one in complaints}
+            assert (entry["dashboard"], entry["panel"]) in complaints
 
 
 def _variable(document: Document, name: str) -> dict[str, Any]:
@@ -71,9 +71,9 @@ BREAKS: dict[str, Callable[[Any], object]] = {
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_rule_finds_what_breaks_it(rule: str) -> None:
-    document = copy.deepcopy(DOCUMENT)
+    document = copy.deepcopy(P2P.document)
     BREAKS[rule](document)
-    assert [one for one in RULES[rule](document) if one.panel in ("", DOCUMENT["panels"][1]["title"])]
+    assert [one for one in RULES[rule](document) if one.panel in ("", P2P.document["panels"][1]["title"])]
 
 
 def test_these_are_the_rules_that_concern_prometheus() -> None:

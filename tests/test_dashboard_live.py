@@ -1,16 +1,18 @@
 """The dashboard on a live Prometheus that scrapes two exporters: every query is answered, and says what is true."""
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from generate import FILES, FOLDER, RECORDS_FILE
+from support import answered
+from support.answered import Chosen, answers, check_names
 from support.asking import Answers, Asking, Series
+from support.dashboard import P2P
 from support.exemptions import ELSEWHERE, EMPTY, SHORT, WHOLE
 from support.facts import Facts
-from support.fields import unknown_in_annotation, unknown_in_panel
+from support.fields import unknown_in_panel
 from support.grafana import Dashboard
 from support.interpolation import Window
 from support.panel_numbers import NUMBERS
@@ -19,15 +21,12 @@ from support.scene import CLUSTER, PAST_SECONDS, RANGE_SECONDS, SCRIPTS, STEP_SE
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.heavy]
 
-TEXT = (Path(__file__).parent.parent / "grafana" / "localai-p2p.json").read_text("utf-8")
-DASHBOARD = Dashboard.of(json.loads(TEXT))
+DASHBOARD = P2P.dashboard
 
 ONE, TWO = SCRIPTS
 DOTTED = "rack-01.dc-1.example.org"
 LATE_SECONDS = 60
 """So long after something happened a story's scrapes tell of it, also where a poll failed."""
-
-Chosen = Mapping[str, tuple[str, ...]]
 
 CHOSEN: Mapping[str, Chosen] = {
     "all": {},
@@ -53,31 +52,8 @@ def window(now: float) -> Window:
     return Window(now - RANGE_SECONDS, now)
 
 
-def answers(asking: Asking, dashboard: Dashboard) -> Iterator[tuple[tuple[str, str], tuple[Series, ...]]]:
-    """Give what each query answers, by the name of its panel or annotation and its letter."""
-    for panel in dashboard.panels:
-        for ref, series in asking.panel(panel).items():
-            yield (panel.title, ref), series
-    for annotation in dashboard.annotations:
-        yield (annotation.name, annotation.query.ref), asking.annotation(annotation)
-
-
 def check_answers(dashboard: Dashboard, server: Prometheus, shown: Window, chosen: Chosen) -> None:
-    """Let every query answer, with something, and of nothing but what is chosen."""
-    for place, series in answers(Asking(dashboard, server, shown, chosen), dashboard):
-        assert series or place in EMPTY | ELSEWHERE, f"{place} gives nothing"
-        for label, values in chosen.items() if place not in WHOLE else ():
-            assert {one.labels.get(label, values[0]) for one in series} <= set(values), place
-
-
-def check_names(dashboard: Dashboard, server: Prometheus, now: float) -> None:
-    """Let every name in a legend, a column, an override, a link or a text stand for something."""
-    asking = Asking(dashboard, server, window(now), {})
-    variables = ("datasource", *asking.options)
-    found = {panel.title: unknown_in_panel(panel, asking.panel(panel), variables) for panel in dashboard.panels}
-    found |= {one.name: unknown_in_annotation(one, asking.annotation(one)) for one in dashboard.annotations}
-    unknown = {title: names for title, names in found.items() if names}
-    assert not unknown, unknown
+    answered.check_answers(dashboard, server, shown, chosen, silent=EMPTY | ELSEWHERE, whole=WHOLE)
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +105,7 @@ def test_where_nothing_fires_the_panel_says_so(live: Scene, now: float) -> None:
 
 
 def test_every_name_stands_for_something(live: Scene, now: float) -> None:
-    check_names(DASHBOARD, live.servers["ruled"], now)
+    check_names(DASHBOARD, live.servers["ruled"], window(now))
 
 
 def test_what_can_be_chosen_is_what_there_is(live: Scene, now: float) -> None:
@@ -266,12 +242,6 @@ def test_an_instance_whose_p2p_is_off_is_named(past: Past, tmp_path: Path) -> No
         assert not unknown_in_panel(panel, shown, ())
 
 
-def broken(old: str, new: str) -> Dashboard:
-    """Return the dashboard with something else in place of what it says."""
-    assert old in TEXT
-    return Dashboard.of(json.loads(TEXT.replace(old, new)))
-
-
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
@@ -284,7 +254,9 @@ def broken(old: str, new: str) -> Dashboard:
 )
 def test_a_broken_query_is_noticed(live: Scene, now: float, old: str, new: str, complaint: str) -> None:
     with pytest.raises(AssertionError, match=complaint):
-        check_answers(broken(old, new), live.servers["ruled"], window(now), {"role": ("worker",), "host": (DOTTED,)})
+        check_answers(
+            P2P.altered(old, new), live.servers["ruled"], window(now), {"role": ("worker",), "host": (DOTTED,)}
+        )
 
 
 @pytest.mark.parametrize(
@@ -298,7 +270,7 @@ def test_a_broken_query_is_noticed(live: Scene, now: float, old: str, new: str, 
 )
 def test_a_broken_name_is_noticed(live: Scene, now: float, old: str, new: str, complaint: str) -> None:
     with pytest.raises(AssertionError, match=complaint):
-        check_names(broken(old, new), live.servers["ruled"], now)
+        check_names(P2P.altered(old, new), live.servers["ruled"], window(now))
 
 
 @pytest.mark.parametrize(
@@ -320,5 +292,5 @@ def test_a_broken_name_is_noticed(live: Scene, now: float, old: str, new: str, c
     ],
 )
 def test_a_wrong_number_is_noticed(live: Scene, now: float, title: str, old: str, new: str) -> None:
-    shown, true = shown_and_true(broken(old, new), live, now, title)
+    shown, true = shown_and_true(P2P.altered(old, new), live, now, title)
     assert shown != true

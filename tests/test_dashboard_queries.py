@@ -2,7 +2,7 @@
 
 import pytest
 from generate import ALERTS
-from queries import HOST, ROLE, alert, bound, inside, scoped
+from queries import HOST, NAME, ROLE, alert, bound, inside, scoped
 
 TARGET = 'cluster=~"$cluster", job=~"$job", instance=~"$instance"'
 
@@ -26,19 +26,26 @@ TARGET = 'cluster=~"$cluster", job=~"$job", instance=~"$instance"'
             f"localai_p2p_exporter_poll_duration_seconds_bucket{{{TARGET}}}[5m]",
         ),
         ("cluster:localai_p2p_up:max3m", "cluster:localai_p2p_up:max3m"),
+        (
+            'localai_distributed_node_status{status="healthy"}',
+            f'localai_distributed_node_status{{{TARGET}, name=~"$name", status="healthy"}}',
+        ),
+        ("localai_distributed_nodes", f"localai_distributed_nodes{{{TARGET}}}"),
         ("sum by (localai_p2p_up_to) (up)", "sum by (localai_p2p_up_to) (up)"),
     ],
 )
 def test_a_selector_gets_the_matchers_that_fit_its_metric(expr: str, narrowed: str) -> None:
-    assert scoped(expr, ROLE, HOST) == narrowed
+    assert scoped(expr, ROLE, HOST, NAME) == narrowed
 
 
-@pytest.mark.parametrize("name", ["NodeClockAhead", "NodeClockBehind", "AllNodesStaleAtOnce"])
+@pytest.mark.parametrize(
+    "name", ["NodeClockAhead", "NodeClockBehind", "AllNodesStaleAtOnce", "DistributedHeartbeatOld"]
+)
 def test_an_alert_needs_neither_the_rules_nor_its_thresholds(name: str) -> None:
     expr = alert(name)
     assert "cluster:" not in expr
     assert "@" not in expr
-    assert expr.count(TARGET) == expr.count("localai_p2p_")
+    assert expr.count(TARGET) == expr.count("localai_")
 
 
 def test_a_threshold_is_the_alerts_own() -> None:

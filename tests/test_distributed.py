@@ -25,8 +25,8 @@ class Asked:
         self._distributed = Distributed(self.questions, time.clock)
         self._time = time
 
-    def ask(self, *, anew: bool = False) -> Fleet | None:
-        return self._distributed.ask(self._time.monotonic_now + 10, anew=anew)
+    def ask(self, *, known: bool = True, anew: bool = False) -> Fleet | None:
+        return self._distributed.ask(self._time.monotonic_now + 10, known=known, anew=anew)
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_what_takes_too_long_is_given_up(localai: Asked, client: FakeClient) -> 
 def test_where_no_time_is_left_nothing_is_asked(client: FakeClient, time: FakeClock) -> None:
     questions = Questions(client, time.clock, MOST_BYTES)
     with pytest.raises(PollError) as failure:
-        Distributed(questions, time.clock).ask(time.monotonic_now - 0.1)
+        Distributed(questions, time.clock).ask(time.monotonic_now - 0.1, known=True)
     assert failure.value.reason == Reason.TIMEOUT
     assert client.asked() == []
 
@@ -125,6 +125,21 @@ class TestMissing:
         client.paths = dict(ONE)
         assert localai.ask() is None
         assert localai.ask(anew=True) is not None
+
+    def test_who_is_not_known_to_be_localai_says_nothing_by_it(self, localai: Asked, client: FakeClient) -> None:
+        for _ in range(2):
+            with pytest.raises(PollError) as failure:
+                localai.ask(known=False)
+            assert failure.value.status == 404
+            assert client.asked() == [NODES]
+        client.paths = dict(ONE)
+        assert localai.ask(known=False) is not None
+
+    def test_who_lists_nodes_is_localai(self, localai: Asked, client: FakeClient) -> None:
+        client.paths = ONE | {MODELS: missing()}
+        found = localai.ask(known=False)
+        assert found is not None
+        assert found.replicas is None
 
     def test_it_goes_off(self, localai: Asked, client: FakeClient) -> None:
         client.paths = dict(ONE)
@@ -157,6 +172,6 @@ def test_a_connection_that_was_cut_meanwhile_is_p2ps_to_follow_up(client: FakeCl
     assert localai.poll(time.monotonic_now + 10).renewed
     assert not localai.poll(time.monotonic_now + 10).renewed
     client.reconnected = True
-    distributed.ask(time.monotonic_now + 10)
+    distributed.ask(time.monotonic_now + 10, known=True)
     assert localai.poll(time.monotonic_now + 10).renewed
     assert not localai.poll(time.monotonic_now + 10).renewed

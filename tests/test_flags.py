@@ -9,7 +9,8 @@ import pytest
 from exporter.cli import COMMANDS, main
 from exporter.errors import UsageError
 from exporter.flags import FLAGS, LOOP_FREE, Flag, add_flags, load_settings, unknown_variables
-from exporter.settings import ApiKeyFile, ListenAddress, Secret, Settings, Shard
+from exporter.settings import ApiKeyFile, ListenAddress, Secret, Settings
+from exporter.shard import Shard
 
 CANARY = "sk-canary-7f3a"
 
@@ -174,7 +175,7 @@ def test_a_shard_is_an_index_or_a_pod(text: str, shard: Shard) -> None:
     by_flag = given(["--config.file", str(FILE), "--config.shard", text])
     assert by_flag == given(P2P_EXPORTER_CONFIG_FILE=str(FILE), P2P_EXPORTER_CONFIG_SHARD=text)
     assert by_flag.shard == shard
-    assert str(shard) == f"{shard.index}/{shard.total}"
+    assert str(shard) == f"{shard.ordinal}/{shard.total}"
 
 
 def test_a_request_may_have_the_file_read_again_where_there_is_one() -> None:

@@ -41,16 +41,16 @@ class World:
             self.registry.register(one)
         self.renderer = Renderer(self.registry)
 
-    def ask(self, deadline: float, *, anew: bool = False) -> Fleet | None:
+    def ask(self, deadline: float, *, known: bool, anew: bool = False) -> Fleet | None:
         assert deadline == self.time.monotonic_now + 10
-        assert anew in (False, True)
+        assert (known, anew in (False, True)) == (True, True)
         if isinstance(self.answer, PollError):
             raise self.answer
         return self.answer
 
     def hears(self, answer: Fleet | PollError | None) -> None:
         self.answer = answer
-        self._poller.poll(self.time.monotonic_now + 10, anew=False)
+        self._poller.poll(self.time.monotonic_now + 10, known=True, anew=False)
 
     def sees(self, *nodes: FleetNode, **more: object) -> None:
         clock = ClockReading(NOW, self.time.monotonic_now, exact=True)
@@ -184,6 +184,19 @@ def test_models() -> None:
     assert world.series("model_replicas_max") == {"few": 3}
     assert world.series("model_unsatisfiable_ticks") == {"few": 0, "no room": 3, "everywhere": 2}
     assert world.series("model_unsatisfiable") == {"few": 0, "no room": 1, "everywhere": 0}
+
+
+@pytest.mark.parametrize(
+    ("loaded", "least", "verdict"),
+    [({}, 1, 1), ({"x": 1}, 2, 1), ({"x": 2}, 2, 0), ({"x": 3}, 2, 0), ({}, 0, 0), ({"x": 9}, None, 1), (None, 2, 1)],
+)
+def test_what_has_all_that_it_wants_is_not_unsatisfiable(
+    loaded: dict[str, int] | None, least: int | None, verdict: float
+) -> None:
+    world = World()
+    world.sees(replicas=loaded, schedules=(Schedule("x", least, None, 7),))
+    assert world.series("model_unsatisfiable_ticks") == {"x": 7}
+    assert world.series("model_unsatisfiable") == {"x": verdict}
 
 
 def test_a_release_that_does_not_list_what_is_loaded() -> None:

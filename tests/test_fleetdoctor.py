@@ -17,12 +17,12 @@ from exporter.simulator.answers import FLEET_PATHS
 OK, WARNING, CRITICAL = Severity.OK, Severity.WARNING, Severity.CRITICAL
 
 
-def examined(answers: dict[str, Any], *, later: float = 0.0) -> list[Finding]:
+def examined(answers: dict[str, Any], *, later: float = 0.0, known: bool = True) -> list[Finding]:
     """Look at a LocalAI that answers so, whose nodes were heard of so many seconds ago."""
     time = FakeClock()
     time.advance(later)
     client = FakeClient(answers, time)
-    found = list(examine_fleet(Target(), time.clock, client))
+    found = list(examine_fleet(Target(), time.clock, client, known=known))
     assert set(client.asked()) <= FLEET_PATHS.keys()
     assert {finding.check for finding in found} == {"distributed"}
     return found
@@ -48,6 +48,11 @@ def test_a_localai_that_is_not_in_that_mode() -> None:
             "needs PostgreSQL and NATS.",
         )
     ]
+
+
+def test_who_is_not_known_to_be_localai_says_nothing_of_that_mode() -> None:
+    (found,) = examined({}, known=False)
+    assert (found.severity, found.message) == (CRITICAL, "missing")
 
 
 @pytest.mark.parametrize(
@@ -90,14 +95,29 @@ def test_a_node_that_is_healthy_and_silent(later: float, silent: bool) -> None:
     ]
     found = told(examined(fleet_answers(nodes, [], []), later=later))
     message = "nodes that LocalAI calls healthy, and has not heard of for 90 s: gpu-1"
-    assert found[1:] == ([(WARNING, message)] if silent else [])
+    assert found[2:] == ([(WARNING, message)] if silent else [])
 
 
 def test_models_of_which_fewer_are_loaded_than_wanted() -> None:
     plans = [wanted("x", 2), wanted("y", 1), wanted("z", 1), wanted("everywhere", spread_all=True)]
     answers = fleet_answers([registered("gpu-1")], [loaded("gpu-1", "x"), loaded("gpu-1", "z")], plans)
-    assert told(examined(answers))[1:] == [(WARNING, "fewer replicas are loaded than wanted: x 1 of 2, y 0 of 1")]
+    message = "models of which replicas are missing, and how many: x 1, y 1"
+    assert told(examined(answers))[1:] == [(WARNING, message)]
     assert told(examined(answers | {MODELS: missing()}))[1:] == []
+
+
+@pytest.mark.parametrize(("ticks", "found"), [(2, False), (3, True)])
+def test_a_model_for_which_there_is_no_room(ticks: int, found: bool) -> None:
+    plans = [wanted("x", 1, ticks=ticks), wanted("y", 1, ticks=9)]
+    answers = fleet_answers([registered("gpu-1")], [loaded("gpu-1", "y")], plans)
+    message = "models for which LocalAI finds no node with room: x"
+    assert told(examined(answers))[2:] == ([(WARNING, message)] if found else [])
+
+
+@pytest.mark.parametrize("status", ["offline", "unhealthy"])
+def test_nodes_that_are_down(status: str) -> None:
+    found = told(examined(fleet_answers([registered("gpu-1"), registered("gpu-2", status)], [], [])))
+    assert found[1:] == [(WARNING, "nodes that are offline or unhealthy: gpu-2")]
 
 
 def test_elements_that_cannot_be_used() -> None:
@@ -117,8 +137,9 @@ def test_it_is_looked_at_with_the_flag_alone() -> None:
     of_it = [(one["severity"], one["message"]) for one in found if one["check"] == "distributed"]
     assert of_it == [
         ("ok", "on, nodes: 1 pending, 1 healthy, 1 draining, 1 offline"),
+        ("warning", "nodes that are offline or unhealthy: gpu-worker-3"),
         ("warning", "nodes that wait to be approved: pending-worker"),
-        ("warning", "fewer replicas are loaded than wanted: llama-3 1 of 2"),
+        ("warning", "models of which replicas are missing, and how many: llama-3 1"),
     ]
 
 
@@ -126,4 +147,5 @@ def test_where_p2p_fails_it_is_looked_at_all_the_same() -> None:
     with replaying({}) as localai:
         done = run("doctor", "--localai.url", localai.url, "--collector.distributed")
     assert done.returncode == CRITICAL
-    assert "WARNING   distributed off: LocalAI is not in distributed mode\n" in done.stdout
+    assert "CRITICAL  distributed LocalAI answered with status 404\n" in done.stdout
+    assert "not in distributed mode" not in done.stdout

@@ -22,10 +22,12 @@ class Script:
         self.answers: Iterator[Fleet | BaseException | None] = iter(answers)
         self.takes = takes
         self.anew: list[bool] = []
+        self.known: list[bool] = []
 
-    def ask(self, deadline: float, *, anew: bool = False) -> Fleet | None:
+    def ask(self, deadline: float, *, known: bool, anew: bool = False) -> Fleet | None:
         assert deadline == self.time.monotonic_now + 10
         self.anew.append(anew)
+        self.known.append(known)
         self.time.advance(self.takes)
         answer = next(self.answers)
         if isinstance(answer, BaseException):
@@ -40,8 +42,8 @@ class Polled:
         self._time = time
         self._poller = FleetPoller(self.script, self.store, time.clock, retention=86_400.0, limit=10)
 
-    def poll(self, *, anew: bool = False) -> FleetOutcome:
-        outcome = self._poller.poll(self._time.monotonic_now + 10, anew=anew)
+    def poll(self, *, known: bool = True, anew: bool = False) -> FleetOutcome:
+        outcome = self._poller.poll(self._time.monotonic_now + 10, known=known, anew=anew)
         assert self.store.latest_fleet() is outcome
         return outcome
 
@@ -92,6 +94,13 @@ def test_after_a_failure_everything_is_asked_anew(time: FakeClock) -> None:
     for anew in (False, False, False, False, True):
         polled.poll(anew=anew)
     assert polled.script.anew == [False, False, True, False, True]
+
+
+def test_whether_localai_is_known_is_handed_on(time: FakeClock) -> None:
+    polled = Polled(time, None, None)
+    for known in (True, False):
+        polled.poll(known=known)
+    assert polled.script.known == [True, False]
 
 
 def test_what_comes_too_late_is_a_timeout(time: FakeClock) -> None:

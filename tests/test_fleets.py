@@ -166,6 +166,29 @@ def test_a_failure_of_p2p_costs_p2p_alone() -> None:
     assert len(Exposition(text, "localai_distributed_").series("node_info")) == 4
 
 
+def test_where_nobody_is_known_to_be_localai_nothing_is_known_of_the_mode() -> None:
+    with replaying({}) as nobody:
+        text = polled(nobody.url)
+    page = Exposition(text, "localai_distributed_")
+    assert (Exposition(text).value("up"), page.value("up")) == (0, 0)
+    assert not page.series("enabled")
+    assert Exposition(text).value("exporter_distributed_failures_total", reason="http_status") == 1
+
+
+def test_a_proxy_that_has_lost_localai_for_a_poll_costs_no_series() -> None:
+    clock, store, answers = Clock.system(), Store(), recorded_fleet("distributed-models")
+    lost: list[bool] = []
+    with Peer(lambda path: response("", "404 Not Found") if lost else answers[path]) as localai:
+        target = Target(url=localai.url, collect_distributed=True)
+        poller, registry = make_poller(target, store, clock), make_registry(target, store, clock, process=False)
+        poller.poll()
+        lost.append(True)
+        poller.poll()
+        page = Exposition(Renderer(registry).page().body.decode(), "localai_distributed_")
+    assert (page.value("up"), page.value("enabled")) == (0, 1)
+    assert len(page.series("node_info")) == 4
+
+
 def test_a_mode_that_hangs_is_given_up_when_the_poll_has_to_end() -> None:
     answers, ended = recorded("v4.7.1/cluster"), threading.Event()
 
@@ -265,7 +288,7 @@ def test_whatever_is_answered_the_page_is_sound_and_nothing_is_a_bug(answers: li
     registry.register(FleetCollector(store, time.clock, stale_after=60.0))
     for bodies in answers:
         client.paths = dict(zip(FLEET_PATHS, bodies, strict=True))
-        outcome = poller.poll(time.monotonic_now + 10, anew=False)
+        outcome = poller.poll(time.monotonic_now + 10, known=True, anew=False)
         page = Exposition(Renderer(registry).page().body.decode(), "localai_distributed_")
         assert outcome.failures[Reason.INTERNAL] == 0
         assert page.value("up") == (outcome.failure is None)

@@ -2,30 +2,42 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from dashboard import FILE
 from generate import ALERTS, FILES, FOLDER
 from rulebook import Severity
 from support.asking import Answer, Asking
+from support.dashboard import P2P, SHEETS, Sheet
 from support.facts import Facts
-from support.grafana import Dashboard, Json, Panel
+from support.grafana import Json
 from support.interpolation import Window
 from support.panel_numbers import AGE_TOLERANCE_SECONDS
 from support.prometheus import impatient
 from support.scene import CLUSTER, EXPECTED, RANGE_SECONDS, STEP_SECONDS, Past, scene
-from support.shown import BUILD, Shown, Texts, compiler_complaints, document, drawn, shown, typed
+from support.shown import (
+    BUILD,
+    Shown,
+    Texts,
+    compiler_complaints,
+    document,
+    drawable,
+    drawn,
+    nothing,
+    raw_of,
+    shown,
+    typed,
+    words_of,
+)
 
 # Not a test of Prometheus too: what Grafana shows does not depend on which one answered.
 pytestmark = [pytest.mark.grafana, pytest.mark.heavy]
 
-DASHBOARD = Dashboard.read(FILE)
+DASHBOARD = P2P.dashboard
+FILE = P2P.board.file
 NOW = Window(1_800_000_000 - RANGE_SECONDS, 1_800_000_000)
-UNDRAWN = {"state-timeline"}
-"""What Grafana draws with parts that are in no library."""
 
 COLUMNS = {
     "Nodes": [
@@ -46,12 +58,6 @@ def vector(ref: str, *series: tuple[Mapping[str, str], float]) -> Answer:
     return Answer(ref, 30, {"resultType": "vector", "result": result})
 
 
-def nothing(panel: Panel) -> Iterator[Answer]:
-    """Yield the answers of a Prometheus that knows of none of it."""
-    for query in panel.queries:
-        yield Answer(query.ref, 30, {"resultType": "vector" if query.instant else "matrix", "result": []})
-
-
 def shown_of(title: str, *answers: Answer) -> Texts:
     """Return what a panel shows of these answers, the other queries having none."""
     panel = DASHBOARD.panel(title)
@@ -69,8 +75,9 @@ def test_our_programs_are_typed() -> None:
     assert compiler_complaints("tsconfig.json") == ""
 
 
-def test_grafana_knows_everything_in_the_dashboard() -> None:
-    assert complaints_of(FILE.read_text("utf-8")) == ""
+@pytest.mark.parametrize("sheet", SHEETS, ids=str)
+def test_grafana_knows_everything_in_the_dashboard(sheet: Sheet) -> None:
+    assert complaints_of(sheet.board.file.read_text("utf-8")) == ""
 
 
 @pytest.mark.parametrize(
@@ -121,10 +128,12 @@ def test_alerts_go_by_their_short_names() -> None:
     assert value.title == "HostLost"
 
 
-def test_without_data_every_panel_has_words_of_its_own() -> None:
-    read = document(DASHBOARD, NOW, [(panel, nothing(panel)) for panel in DASHBOARD.panels])
+@pytest.mark.parametrize("sheet", SHEETS, ids=str)
+def test_without_data_every_panel_has_words_of_its_own(sheet: Sheet) -> None:
+    panels = sheet.dashboard.panels
+    read = document(sheet.dashboard, NOW, [(panel, nothing(panel)) for panel in panels])
     words = {texts.title: texts.instead for texts in shown(read)}
-    assert words == {panel.title: panel.json["fieldConfig"]["defaults"]["noValue"] for panel in DASHBOARD.panels}
+    assert words == {panel.title: panel.json["fieldConfig"]["defaults"]["noValue"] for panel in panels}
 
 
 def test_units_and_transformations_that_grafana_does_not_know_are_named() -> None:
@@ -173,9 +182,7 @@ def test_nothing_shows_that_grafana_does_not_know(live: Live) -> None:
 
 def test_no_reader_meets_a_label_or_a_query(live: Live) -> None:
     for texts in live.texts.values():
-        names = [*texts.columns, *texts.series, *(value.title for value in texts.values)]
-        raw = [name for name in names if re.search(r"[{}=#]|__|localai_p2p_|LocalAIP2P|^Value|^Time$", name)]
-        assert not raw, f"{texts.title}: {raw}"
+        assert raw_of(texts) == [], texts.title
 
 
 def test_tables_have_their_columns_in_order(live: Live) -> None:
@@ -244,15 +251,15 @@ def test_a_node_leads_to_its_host_alone(live: Live) -> None:
         assert f"&var-host={row['Host'].text}&from={live.read['from']}&to={live.read['to']}" in link
 
 
-def drawable(read: Json) -> Json:
-    return {**read, "panels": [one for one in read["panels"] if one["panel"]["type"] not in UNDRAWN]}
-
-
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_every_panel_is_drawn_with_its_words(live: Live, theme: str, tmp_path: Path) -> None:
     picture = tmp_path / "panels.png"
     for panel in drawn(drawable(live.read), picture, theme):
-        missing = [word for word in _words(live.texts[panel.title]) if word.strip() not in panel.lines]
+        missing = [
+            word
+            for word in words_of(live.texts[panel.title], DASHBOARD.panel(panel.title))
+            if word.strip() not in panel.lines
+        ]
         assert not missing, f"{panel.title} shows no {missing}, but {panel.lines}"
         assert _colours(live.texts[panel.title]) <= {colour for colour, count in panel.colours.items() if count >= 10}
     assert picture.read_bytes().startswith(b"\x89PNG")
@@ -271,17 +278,6 @@ def test_the_offline_nodes_are_drawn_first(live: Live, tmp_path: Path) -> None:
     verdicts = [line for line in panel.lines if line in ("offline", "online")]
     assert "offline" in verdicts
     assert verdicts == sorted(verdicts)
-
-
-def _words(texts: Texts) -> Iterator[str]:
-    """Yield what must stand on a panel's picture."""
-    if texts.instead:
-        yield texts.instead
-        return
-    yield from texts.columns
-    yield from (value.text for value in texts.values)
-    if DASHBOARD.panel(texts.title).json["options"].get("legend", {}).get("showLegend"):
-        yield from texts.series
 
 
 def _colours(texts: Texts) -> set[str | None]:

@@ -18,7 +18,8 @@ from exporter.app import Exporter
 from exporter.clock import Clock
 from exporter.errors import UsageError
 from exporter.many import Many
-from exporter.settings import Settings, Shard
+from exporter.settings import Settings
+from exporter.shard import Shard
 from exporter.simulator import Simulator, parse_scenario
 
 PATIENCE_SECONDS = 10.0
@@ -266,6 +267,14 @@ def test_what_is_gone_is_asked_no_more(two: Running) -> None:
     polled = two.polls("a")
     two.until(lambda: two.polls("a") >= polled + 3)
     assert len(simulator.requests) <= asked + 3  # what a poll that was under way still asked
+
+
+def test_a_concern_is_said_with_its_target(running: Running, caplog: pytest.LogCaptureFixture) -> None:
+    running.write("{name: lax, url: 'https://127.0.0.1:1', tls_insecure: true}")
+    running.start()
+    (concern,) = (record for record in caplog.records if "certificate is not checked" in record.getMessage())
+    assert concern.__dict__["fields"] == {"target": "lax"}
+    assert running.probe("lax").value("exporter_tls_insecure") == 1
 
 
 def test_without_a_file_there_is_nothing_to_watch() -> None:

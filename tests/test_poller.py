@@ -60,8 +60,9 @@ def test_who_follows_is_asked_when_the_rest_is_published(time: FakeClock, store:
     started = time.monotonic_now
     outcomes = [poller.poll() for _ in answers]
     assert follower.published == outcomes
-    assert [anew for _, anew in follower.asked] == [True, False, True, False, True]
-    assert [deadline for deadline, _ in follower.asked] == [
+    assert [known for _, known, _ in follower.asked] == [True, True, False, True, False]
+    assert [anew for _, _, anew in follower.asked] == [True, False, True, False, True]
+    assert [deadline for deadline, _, _ in follower.asked] == [
         pytest.approx(started + 10 + number * 3.2) for number in range(5)
     ]
     assert poller.beat == time.monotonic_now
@@ -74,11 +75,11 @@ class Follower:
     def __init__(self, time: FakeClock, store: Store) -> None:
         self.time = time
         self.store = store
-        self.asked: list[tuple[float, bool]] = []
+        self.asked: list[tuple[float, bool, bool]] = []
         self.published: list[Outcome | None] = []
 
-    def poll(self, deadline: float, *, anew: bool) -> None:
-        self.asked.append((deadline, anew))
+    def poll(self, deadline: float, *, known: bool, anew: bool) -> None:
+        self.asked.append((deadline, known, anew))
         self.published.append(self.store.latest())
         self.time.advance(3)
 

@@ -10,8 +10,8 @@ from support.certificates import make_authority
 from support.clocks import FakeClock
 
 from exporter.errors import UsageError
-from exporter.reload import RETRY_SECONDS, ConfigFile, Ready, Reloads, check, read_targets
-from exporter.settings import Shard
+from exporter.reload import RETRY_SECONDS, ConfigFile, Ready, Reloads, check, choose
+from exporter.shard import Shard
 
 PATIENCE_SECONDS = 10.0
 
@@ -203,7 +203,7 @@ def test_targets_that_need_the_same_tls_share_it(path: Path, tmp_path: Path, tim
 def test_a_tls_file_that_is_none_is_an_error_with_its_target(path: Path, tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("no certificate")
     path.write_text("targets: [{name: a, url: 'https://a', tls_ca_file: ca.pem}]")
-    assert [one.name for one in read_targets(path)] == ["a"]
+    assert [name for name, _ in choose(path, None)] == ["a"]
     with pytest.raises(UsageError) as caught:
         check(path, None)
     assert str(caught.value) == (

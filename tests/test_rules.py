@@ -8,15 +8,16 @@ import promql_parser
 import pytest
 import yaml
 from generate import ALERTS, FILES, FOLDER, rules_file
-from rulebook import PREFIX, RUNBOOK, Alert, Group, Record
+from rulebook import FAMILY, PREFIX, RUNBOOK, Alert, Group, Record
 from support.prometheus import tool
 from support.rule_cases import CASES
 from support.rules import METRICS, RULES, Case, promtool
 
-from exporter.collector import DEFINITIONS
+from exporter import collector, fleetcollector, owncollector
 from exporter.durations import parse_duration
 
 ROOT = Path(__file__).parent.parent
+DEFINED = {one.name for one in (*collector.DEFINITIONS, *fleetcollector.DEFINITIONS, *owncollector.DEFINITIONS)}
 NAMES = {alert.name for alert in ALERTS}
 
 
@@ -57,7 +58,7 @@ def test_every_alert_has_its_section_in_the_runbook() -> None:
 
 def test_the_runbook_asks_for_metrics_that_are_there() -> None:
     runbook = (ROOT / "docs" / "runbook.md").read_text("utf-8")
-    assert set(re.findall(r"localai_p2p_\w+", runbook)) <= {one.name for one in DEFINITIONS}
+    assert set(re.findall(r"localai_(?:p2p|distributed)_\w+", runbook)) <= DEFINED
     queries = re.findall(r"```promql\n(.*?)```", runbook, re.DOTALL)
     assert queries
     for query in queries:
@@ -65,7 +66,7 @@ def test_the_runbook_asks_for_metrics_that_are_there() -> None:
 
 
 def test_rules_read_metrics_that_are_there() -> None:
-    assert {one.name for one in DEFINITIONS} >= METRICS
+    assert METRICS <= DEFINED
     recorded = {rule.name for rule in RULES if isinstance(rule, Record)}
     read = {name for rule in RULES for name in re.findall(r"\bcluster\w*:[\w:]+", rule.expr)}
     assert read == recorded, "recorded for nobody, or read and not recorded"
@@ -111,13 +112,13 @@ def test_an_expression_keeps_to_the_conventions(rule: Record | Alert) -> None:
         assert "{{" not in rule.summary
         assert "{{" in rule.description
     else:
-        assert re.fullmatch(r"cluster\w*:localai_p2p_\w+:\w+", rule.name)
+        assert re.fullmatch(r"cluster\w*:localai_(p2p|distributed)_\w+:\w+", rule.name)
 
 
 def test_an_age_alone_alerts_nobody_before_120_seconds() -> None:
     # Negative ages apart, which no healthy node has.
     for rule in RULES:
-        for bound in re.findall(r"last_seen_age_seconds\[\w+\]\)\)? [<>]=? (\S+)", filled(rule)):
+        for bound in re.findall(r"(?:last_seen|heartbeat)_age_seconds\[\w+\]\)\)? [<>]=? (\S+)", filled(rule)):
             assert float(bound) < 0 or float(bound) >= 120
 
 
@@ -126,4 +127,6 @@ def test_names_are_unique() -> None:
     groups = [group.name for groups in FILES.values() for group in groups]
     assert len(set(names)) == len(names)
     assert len(set(groups)) == len(groups)
-    assert all(alert.full_name == PREFIX + alert.name for alert in ALERTS)
+    for alert in ALERTS:
+        assert alert.full_name.startswith((PREFIX, f"{FAMILY}Distributed")), alert.name
+        assert alert.full_name.endswith(alert.name)

@@ -1,31 +1,19 @@
-"""Our dashboard as Grafana reads it, and what it asks."""
+"""Our dashboards as Grafana reads them, and what they ask."""
 
 import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from dashboard import FILE
+import dashboard
+from board import Board
 
-from support.grafana import Dashboard, Query
+from support.grafana import Dashboard, Query, Variable
 from support.interpolation import Choice, Window, interpolated, seconds_variables
 
-DOCUMENT: dict[str, Any] = json.loads(FILE.read_text("utf-8"))
-DASHBOARD = Dashboard.of(DOCUMENT)
-VARIABLES = {one.name: one for one in DASHBOARD.variables}
-
 _SIX_HOURS = Window(0, 6 * 3600)
-
-
-def elements() -> Iterator[dict[str, Any]]:
-    """Give the rows and the panels, those in a folded row too, in the order of the page."""
-    for one in DOCUMENT["panels"]:
-        yield one
-        yield from one.get("panels") or ()
-
-
-PANELS = [one for one in elements() if one["type"] != "row"]
 
 
 @dataclass(frozen=True)
@@ -41,26 +29,83 @@ class Asked:
     query: Query
 
 
-def _of_variables() -> Iterator[Asked]:
-    for name, variable in VARIABLES.items():
-        listed = re.fullmatch(r"label_values\((?P<series>.+), (?P<label>\w+)\)", variable.query)
-        assert listed, variable.query
-        yield Asked(f"${name}", Query("", listed["series"], instant=True, legend=f"{{{{{listed['label']}}}}}"))
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """One dashboard, read from its file."""
+
+    board: Board
+
+    def __str__(self) -> str:
+        return self.board.uid
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """What the file holds."""
+        document: dict[str, Any] = json.loads(self.board.file.read_text("utf-8"))
+        return document
+
+    @cached_property
+    def dashboard(self) -> Dashboard:
+        """The same as Grafana reads it."""
+        return Dashboard.of(self.document)
+
+    @cached_property
+    def variables(self) -> Mapping[str, Variable]:
+        """By their names, those that Prometheus gives."""
+        return {one.name: one for one in self.dashboard.variables}
+
+    def elements(self) -> Iterator[dict[str, Any]]:
+        """Give the rows and the panels, those in a folded row too, in the order of the page."""
+        for one in self.document["panels"]:
+            yield one
+            yield from one.get("panels") or ()
+
+    @cached_property
+    def panels(self) -> list[dict[str, Any]]:
+        """Those of them that are no rows."""
+        return [one for one in self.elements() if one["type"] != "row"]
+
+    @cached_property
+    def in_variables(self) -> tuple[Asked, ...]:
+        """What the variables ask."""
+        return tuple(self._of_variables())
+
+    @cached_property
+    def queries(self) -> tuple[Asked, ...]:
+        """What the dashboard asks in all."""
+        in_panels = (
+            Asked(f"{panel.title} {query.ref}", query) for panel in self.dashboard.panels for query in panel.queries
+        )
+        in_annotations = (
+            Asked(one.name, Query(one.query.ref, one.query.expr, instant=False, legend="".join(one.texts)))
+            for one in self.dashboard.annotations
+        )
+        return (*in_panels, *in_annotations, *self.in_variables)
+
+    def altered(self, old: str, new: str) -> Dashboard:
+        """Return the dashboard with something else in place of what its file says."""
+        text = self.board.file.read_text("utf-8")
+        assert old in text
+        return Dashboard.of(json.loads(text.replace(old, new)))
+
+    def asked(self, place: str) -> Query:
+        """Return the query of a place."""
+        (found,) = (one.query for one in self.queries if one.place == place)
+        return found
+
+    def filled(self, query: Query, chosen: Mapping[str, tuple[str, ...]]) -> str:
+        """Return a query as it reaches Prometheus, with all of each variable of which nothing is chosen."""
+        choices = {
+            name: Choice(chosen[name]) if name in chosen else Choice((), variable.all_value)
+            for name, variable in self.variables.items()
+        }
+        return interpolated(query.expr, seconds_variables(_SIX_HOURS, int(query.least_step) or 15) | choices)
+
+    def _of_variables(self) -> Iterator[Asked]:
+        for name, variable in self.variables.items():
+            listed = re.fullmatch(r"label_values\((?P<series>.+), (?P<label>\w+)\)", variable.query)
+            assert listed, variable.query
+            yield Asked(f"${name}", Query("", listed["series"], instant=True, legend=f"{{{{{listed['label']}}}}}"))
 
 
-IN_PANELS = tuple(Asked(f"{panel.title} {query.ref}", query) for panel in DASHBOARD.panels for query in panel.queries)
-IN_ANNOTATIONS = tuple(
-    Asked(one.name, Query(one.query.ref, one.query.expr, instant=False, legend="".join(one.texts)))
-    for one in DASHBOARD.annotations
-)
-IN_VARIABLES = tuple(_of_variables())
-QUERIES = IN_PANELS + IN_ANNOTATIONS + IN_VARIABLES
-
-
-def filled(query: Query, chosen: Mapping[str, tuple[str, ...]]) -> str:
-    """Return a query as it reaches Prometheus, with all of each variable of which nothing is chosen."""
-    choices = {
-        name: Choice(chosen[name]) if name in chosen else Choice((), variable.all_value)
-        for name, variable in VARIABLES.items()
-    }
-    return interpolated(query.expr, seconds_variables(_SIX_HOURS, int(query.least_step) or 15) | choices)
+SHEETS = P2P, DISTRIBUTED = tuple(map(Sheet, dashboard.BOARDS))

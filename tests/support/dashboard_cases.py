@@ -27,13 +27,13 @@ def series(name: str, labels: Mapping[str, str]) -> str:
     return f"{name}{{{pairs}}}"
 
 
-def stored(name: str, instance: str = "a", cluster: str = "home", **labels: str) -> str:
+def stored(name: str, /, instance: str = "a", cluster: str = "home", **labels: str) -> str:
     """Write a series of an exporter's target as Prometheus stores it."""
     target = {"job": "localai-p2p", "instance": instance} | ({"cluster": cluster} if cluster else {})
     return series(name, target | labels)
 
 
-def firing(name: str, severity: str, state: str = "firing", **labels: str) -> str:
+def firing(name: str, severity: str, state: str = "firing", /, **labels: str) -> str:
     """Write the series of an alert."""
     return series("ALERTS", {"alertname": name, "alertstate": state, "severity": severity, **labels})
 

@@ -27,7 +27,7 @@ Held = tuple[object, object]
 """What is shown, and what is true."""
 
 
-def _by(series: tuple[Series, ...], *labels: str) -> dict[tuple[str, ...], float]:
+def values_by(series: tuple[Series, ...], *labels: str) -> dict[tuple[str, ...], float]:
     """Return values by labels, of graphs those of the last point: what has ended is not shown there."""
     end = max((max(one.values) for one in series), default=0.0)
     found = {one.named(*labels): one.values[end] for one in series if end in one.values}
@@ -50,11 +50,11 @@ def _wrong(shown: Mapping[Any, float], true: Mapping[Any, tuple[float, float]]) 
 
 def _small(series: tuple[Series, ...], least: float, most: float) -> dict[tuple[str, ...], bool]:
     """Return for each instance whether its value is plausible."""
-    return {instance: least < value < most for instance, value in _by(series, *_INSTANCE).items()}
+    return {instance: least < value < most for instance, value in values_by(series, *_INSTANCE).items()}
 
 
 def _api(shown: Answers, _now: Facts, _point: Facts) -> Held:
-    return _by(shown["A"], *_INSTANCE), dict.fromkeys(_EACH, 1)
+    return values_by(shown["A"], *_INSTANCE), dict.fromkeys(_EACH, 1)
 
 
 def _of_role(role: str) -> Callable[[Answers, Facts, Facts], Held]:
@@ -94,23 +94,26 @@ def _alerts(shown: Answers, _now: Facts, _point: Facts) -> Held:
 
 def _online(shown: Answers, _now: Facts, point: Facts) -> Held:
     expected = {(role,): count for role, count in EXPECTED.items()}
-    return (_by(shown["A"], *_KIND), _by(shown["B"], "role")), (point.online_by_kind(), expected)
+    return (values_by(shown["A"], *_KIND), values_by(shown["B"], "role")), (point.online_by_kind(), expected)
 
 
 def _hosts(shown: Answers, _now: Facts, point: Facts) -> Held:
-    return (_by(shown["A"], *_HOST), _by(shown["B"], "host")), (point.online_by_host(), {(UNKNOWN_HOST,): 0})
+    return (values_by(shown["A"], *_HOST), values_by(shown["B"], "host")), (
+        point.online_by_host(),
+        {(UNKNOWN_HOST,): 0},
+    )
 
 
 def _nodes(shown: Answers, now: Facts, _point: Facts) -> Held:
-    changes = _by(shown["C"], "host", "id")
+    changes = values_by(shown["C"], "host", "id")
     steady = ("nas.lan", "gateway-1", "mac-mini.lan", "rack-02.dc-1.example.org")
     versions = [(one.named(*_NODE), one.labels["version"]) for one in shown["E"]]
     return (
-        _by(shown["A"], *_NODE),
-        _wrong(_by(shown["B"], *_NODE), now.ages()),
+        values_by(shown["A"], *_NODE),
+        _wrong(values_by(shown["B"], *_NODE), now.ages()),
         [sum(count for (host, _), count in changes.items() if host == one) for one in steady],
         changes.keys() == {(host, name) for _, _, host, name in now.statuses()},
-        _by(shown["D"], *_NODE),
+        values_by(shown["D"], *_NODE),
         sorted(versions),
     ), (
         now.statuses(),
@@ -124,7 +127,7 @@ def _nodes(shown: Answers, now: Facts, _point: Facts) -> Held:
 
 def _graph_of_ages(shown: Answers, _now: Facts, point: Facts) -> Held:
     least, most = GRAPH_SECONDS
-    lines = _by(shown["A"], "id")
+    lines = values_by(shown["A"], "id")
     wrong = {}
     for (*_, name), (lowest, greatest) in point.greatest_ages().items():
         low, high = lowest - AGE_TOLERANCE_SECONDS, greatest + AGE_TOLERANCE_SECONDS
@@ -144,7 +147,7 @@ def _clocks(shown: Answers, _now: Facts, _point: Facts) -> Held:
 
 
 def _views(shown: Answers, _now: Facts, point: Facts) -> Held:
-    return (_by(shown["A"], "instance", "role"), _by(shown["B"], "cluster")), (
+    return (values_by(shown["A"], "instance", "role"), values_by(shown["B"], "cluster")), (
         point.online_by_instance(),
         {(CLUSTER,): point.disputed},
     )
@@ -155,12 +158,12 @@ def _offset(shown: Answers, _now: Facts, _point: Facts) -> Held:
 
 
 def _ids(shown: Answers, now: Facts, _point: Facts) -> Held:
-    bars, every = _by(shown["A"], *_HOST), now.ids_by_host()
+    bars, every = values_by(shown["A"], *_HOST), now.ids_by_host()
     return (sorted(bars.values()), bars.items() <= every.items()), (sorted(every.values())[-9:], True)
 
 
 def _hidden(shown: Answers, now: Facts, _point: Facts) -> Held:
-    return (_by(shown["A"], "reason"), _by(shown["B"], "reason")), (
+    return (values_by(shown["A"], "reason"), values_by(shown["B"], "reason")), (
         {("limit",): 0, ("retention",): now.hidden},
         {("duplicate",): 0, ("invalid",): 0},
     )
@@ -189,7 +192,7 @@ def _instances(shown: Answers, _now: Facts, _point: Facts) -> Held:
         "E": ("exporter",),
         "F": (),
     }
-    found = {ref: _by(shown[ref], "instance", *more) for ref, more in labels.items()}
+    found = {ref: values_by(shown[ref], "instance", *more) for ref, more in labels.items()}
     fingerprints = {fingerprint for _, fingerprint in found["D"]}
     return (found, len(fingerprints)), (
         {

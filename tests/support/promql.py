@@ -4,14 +4,15 @@ from collections.abc import Iterator
 
 import promql_parser as promql
 
-from exporter.collector import DEFINITIONS
+from exporter import collector, fleetcollector, owncollector
 
 TARGET_LABELS = frozenset({"cluster", "job", "instance"})
 
-SERIES = {one.name: TARGET_LABELS | set(one.labels) for one in DEFINITIONS}
+_DEFINITIONS = (*collector.DEFINITIONS, *fleetcollector.DEFINITIONS, *owncollector.DEFINITIONS)
+SERIES = {one.name: TARGET_LABELS | set(one.labels) for one in _DEFINITIONS}
 """The labels of each metric of ours, as Prometheus stores it."""
 
-OF_ALERTS = TARGET_LABELS | {"alertname", "alertstate", "severity", "role", "backend", "host", "id"}
+OF_ALERTS = TARGET_LABELS | {"alertname", "alertstate", "severity", "role", "backend", "host", "id", "name", "model"}
 """Those that some alert has."""
 
 HISTOGRAM_ENDINGS = ("_bucket", "_sum", "_count")

@@ -8,6 +8,7 @@ A sample as old as its window is in it to Prometheus 2 and not to Prometheus 3: 
 from dataclasses import replace
 
 from support.captures import CAPTURES, capture
+from support.distributed_rule_cases import DISTRIBUTED
 from support.rules import Case, Text
 from support.stories import Watch
 
@@ -517,6 +518,31 @@ CLOCKS = (
 
 TABLES = (
     Case(
+        "the file of the targets is refused for half an hour",
+        90,
+        series={
+            "up": "1x180",
+            "localai_p2p_exporter_config_last_reload_successful": "1x20 0x30 1x120",
+        },
+        firing={30: "", (35, 50): "TargetsRefused", (56, 90): ""},
+        text=Text(
+            40,
+            "TargetsRefused",
+            {"instance": "one:10040"},
+            "the exporter at one:10040 refuses the file of its targets, and goes on with the one before.",
+        ),
+    ),
+    Case(
+        "it is refused for 6 minutes, and mended",
+        40,
+        series={
+            "up": "1x60",
+            "localai_p2p_exporter_config_last_reload_successful": "1x10 0x6 1x40",
+        },
+        firing={(0, 40): ""},
+        spares="TargetsRefused",
+    ),
+    Case(
         "LocalAI's P2P stack stops: it knows itself and calls itself offline",
         30,
         series={
@@ -712,4 +738,4 @@ TABLES = (
     ),
 )
 
-CASES = (*CAPTURED, *SLOWLY_SCRAPED, *EXPORTER, *P2P, *MEMBERS, *SEVERAL, *CLOCKS, *TABLES)
+CASES = (*CAPTURED, *SLOWLY_SCRAPED, *EXPORTER, *P2P, *MEMBERS, *SEVERAL, *CLOCKS, *TABLES, *DISTRIBUTED)

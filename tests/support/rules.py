@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from generate import ALERTS, FILES, FOLDER, OPTIONAL_FILE
-from rulebook import PREFIX
 
 from support.prometheus import tool
 from support.stories import BEGAN, Sample, Watch
@@ -113,13 +112,17 @@ class Case:
         return _expects(expr, self.minutes, self.fired - passing)
 
 
+def _full(name: str) -> str:
+    return _BY_NAME[name].full_name
+
+
 def _alerts(but: set[str]) -> str:
-    names = "|".join(PREFIX + name for name in sorted(but))
+    names = "|".join(_full(name) for name in sorted(but))
     return f'ALERTS{{alertstate="firing",alertname!~"{names}"}}'
 
 
 def _expects(expr: str, minute: float, names: set[str]) -> dict[str, Any]:
-    samples = [{"labels": f'{{alertname="{PREFIX}{name}"}}', "value": 1} for name in sorted(names)]
+    samples = [{"labels": f'{{alertname="{_full(name)}"}}', "value": 1} for name in sorted(names)]
     return {"expr": expr, "eval_time": f"{minute * 60:.0f}s", "exp_samples": samples}
 
 
@@ -165,7 +168,9 @@ def _ended(values: Any) -> Iterator[str]:
 
 
 RULES = tuple(rule for groups in FILES.values() for group in groups for rule in group.rules)
-METRICS = frozenset(name for rule in RULES for name in re.findall(r"(?<!:)\blocalai_p2p_\w+", rule.expr))
+METRICS = frozenset(
+    name for rule in RULES for name in re.findall(r"(?<!:)\blocalai_(?:p2p|distributed)_\w+", rule.expr)
+)
 """Every metric of ours that a rule reads."""
 
 

@@ -259,7 +259,7 @@ def scene(folder: Path, past: Past, rules: Mapping[str, Sequence[Path]]) -> Iter
         rules: the rules of each Prometheus, by its name.
     """
     with ExitStack() as stack:
-        localais = {one: stack.enter_context(_localai(script, past.began)) for one, script in SCRIPTS.items()}
+        localais = {one: stack.enter_context(localai(script, past.began)) for one, script in SCRIPTS.items()}
         exporters = {
             instance: stack.enter_context(serving("--localai.url", localai.url, *_FLAGS, lifetime=_LIFETIME_SECONDS))
             for instance, localai in localais.items()
@@ -276,7 +276,7 @@ def scene(folder: Path, past: Past, rules: Mapping[str, Sequence[Path]]) -> Iter
         yield Scene(localais, exporters, servers, Truth(past.began))
 
 
-def _localai(script: str, began: float) -> Simulator:
+def localai(script: str, began: float) -> Simulator:
     """Return a LocalAI that runs since then, and lives through the time until now at once."""
     clock = [began]
     simulator = Simulator(parse_scenario(script), clock=lambda: clock[0] if clock else time.time())

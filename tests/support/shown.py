@@ -5,8 +5,9 @@
 
 import json
 import os
+import re
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ BUILD = FOLDER / "build"
 
 ALL = "$__all"
 """How Grafana's links say that all values of a variable are chosen."""
+
+UNDRAWN = {"state-timeline"}
+"""What Grafana draws with parts that are in no library."""
 
 _PATIENCE_SECONDS = 120.0
 
@@ -107,6 +111,34 @@ def document(
             for panel, answers in panels
         ],
     }
+
+
+def nothing(panel: Panel) -> Iterator[Answer]:
+    """Yield the answers of a Prometheus that knows of nothing that a panel asks for."""
+    for query in panel.queries:
+        yield Answer(query.ref, 30, {"resultType": "vector" if query.instant else "matrix", "result": []})
+
+
+def drawable(read: Json) -> Json:
+    """Return a document without the panels that cannot be drawn."""
+    return {**read, "panels": [one for one in read["panels"] if one["panel"]["type"] not in UNDRAWN]}
+
+
+def words_of(texts: Texts, panel: Panel) -> Iterator[str]:
+    """Yield what must stand on a panel's picture."""
+    if texts.instead:
+        yield texts.instead
+        return
+    yield from texts.columns
+    yield from (value.text for value in texts.values)
+    if panel.json["options"].get("legend", {}).get("showLegend"):
+        yield from texts.series
+
+
+def raw_of(texts: Texts) -> list[str]:
+    """Return the names on a panel that no reader should meet: of labels, queries and metrics."""
+    names = [*texts.columns, *texts.series, *(value.title for value in texts.values)]
+    return [name for name in names if re.search(r"[{}=#]|__|localai_|LocalAI(P2P|Dist)|^Value|^Time$", name)]
 
 
 def shown(read: Json) -> tuple[Texts, ...]:

@@ -15,8 +15,12 @@ from rulebook import JOB
 
 from exporter.client import Answer
 from exporter.collector import P2PCollector
+from exporter.distributed import Distributed
 from exporter.errors import PollError, Reason
 from exporter.exposition import Renderer
+from exporter.fleet import Fleet
+from exporter.fleetcollector import FleetCollector
+from exporter.fleetpoller import FleetPoller
 from exporter.localai import LocalAI
 from exporter.model import FEDERATED, ClockReading, Node, RoleCounts, Snapshot
 from exporter.poller import Poller
@@ -50,11 +54,13 @@ class Watch:
         hosts: that are expected.
         server_ahead: seconds by which LocalAI's clock is ahead of the exporter's.
         federates: False for a LocalAI without --federated, which lists no federated node.
+        distributed: whether the exporter asks for distributed mode too.
         began: when the story starts, in Unix seconds.
         retention: of nodes with series of their own, in seconds.
         limit: likewise, their number.
         restarts: when the exporter is away, and starts anew after it.
         lost_polls: when polls end in a timeout.
+        lost_questions: when only what is asked of distributed mode does.
         lost_scrapes: when scrapes fail.
         removed: when there is no such target.
     """
@@ -67,11 +73,13 @@ class Watch:
     hosts: tuple[str, ...] = ()
     server_ahead: float = 0.0
     federates: bool = True
+    distributed: bool = False
     began: float = BEGAN
     retention: float = 24 * 3600
     limit: int = 5_000
     restarts: tuple[Span, ...] = ()
     lost_polls: tuple[Span, ...] = ()
+    lost_questions: tuple[Span, ...] = ()
     lost_scrapes: tuple[Span, ...] = ()
     removed: tuple[Span, ...] = ()
 
@@ -129,17 +137,25 @@ class _Asked:
     def start(self) -> None:
         """Forget LocalAI, as an exporter that starts has."""
         self._localai = LocalAI(self, self._clock.clock, Target().max_response_bytes)
+        self._distributed = Distributed(self._localai.questions, self._clock.clock)
 
     def forget(self) -> None:
         self._localai.forget()
 
     def poll(self, deadline: float) -> Snapshot:
-        if _within(self._clock.wall_now - self._watch.began, self._watch.lost_polls):
-            raise PollError(Reason.TIMEOUT, "lost")
+        self._lose(self._watch.lost_polls)
         snapshot = self._localai.poll(deadline)
         capture = self._watch.capture
         snapshot = snapshot if capture is None else self._moved(snapshot, capture)
         return snapshot if self._watch.federates else _unfederated(snapshot)
+
+    def ask(self, deadline: float, *, known: bool, anew: bool = False) -> Fleet | None:
+        self._lose((*self._watch.lost_polls, *self._watch.lost_questions))
+        return self._distributed.ask(deadline, known=known, anew=anew)
+
+    def _lose(self, spans: tuple[Span, ...]) -> None:
+        if _within(self._clock.wall_now - self._watch.began, spans):
+            raise PollError(Reason.TIMEOUT, "lost")
 
     def get(self, path: str, deadline: float) -> Answer:  # noqa: ARG002 - nothing takes time here
         request = Request(path, {"accept": "application/json", "content-type": "application/json"})
@@ -205,6 +221,7 @@ class _Exporter:
     def __init__(self, watch: Watch, asker: _Asked, clock: FakeClock) -> None:
         asker.start()
         store = Store()
+        follower = FleetPoller(asker, store, clock.clock, retention=watch.retention, limit=watch.limit)
         self.poller = Poller(
             asker,
             store,
@@ -213,6 +230,7 @@ class _Exporter:
             timeout=10.0,
             retention=watch.retention,
             limit=watch.limit,
+            follower=follower if watch.distributed else None,
         )
         registry = CollectorRegistry()
         registry.register(
@@ -225,6 +243,8 @@ class _Exporter:
                 tls_insecure=False,
             )
         )
+        if watch.distributed:
+            registry.register(FleetCollector(store, clock.clock, stale_after=_STALE_AFTER))
         self._renderer = Renderer(registry)
 
     def samples(self) -> Iterator[tuple[str, float]]:
