@@ -17,7 +17,10 @@ from exporter.shard import Shard
 HEALTH_PATHS = HEALTHY_PATH, READY_PATH = "/-/healthy", "/-/ready"
 """What a probe asks, which has no credentials: these answers have a word for a body."""
 
-PROBE_PATH, DISCOVERY_PATH, RELOAD_PATH = "/probe", "/sd", "/-/reload"
+CLUSTER_PATH = "/api/v1/cluster"
+"""What is known of a LocalAI, in JSON."""
+
+PROBE_PATH, DISCOVERY_PATH, RELOAD_PATH, TARGETS_PATH = "/probe", "/sd", "/-/reload", "/api/v1/targets"
 """What is served besides, where a file names the targets."""
 
 _MAX_PORT = 65_535
@@ -247,10 +250,9 @@ class Settings:
         Raises:
             UsageError: the parts do not fit; the text names the flags.
         """
-        if self.config_file is not None and self.telemetry_path in (PROBE_PATH, DISCOVERY_PATH):
-            raise UsageError(
-                f"--web.telemetry-path {self.telemetry_path}: with --config.file that path has a page already"
-            )
+        taken = (CLUSTER_PATH, *((PROBE_PATH, DISCOVERY_PATH, TARGETS_PATH) if self.config_file is not None else ()))
+        if self.telemetry_path in taken:
+            raise UsageError(f"--web.telemetry-path {self.telemetry_path}: that path has another page already")
 
 
 def concerns(target: Target) -> list[str]:

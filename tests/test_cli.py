@@ -344,7 +344,7 @@ def test_serve_shows_localai(cluster_url: str) -> None:
         assert not any(name.endswith("_created") for name in names)
         status, landing = get(f"{served.url}/")
         assert status == 200
-        assert 'href="/metrics"' in landing
+        assert 'href="./metrics"' in landing
         assert get(f"{served.url}/nothing-here")[0] == 404
         written = stopped(served)
     assert re.match(

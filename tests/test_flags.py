@@ -276,7 +276,7 @@ BAD = [
     ),
     (
         {"--config.file": str(FILE), "--web.telemetry-path": "/sd"},
-        "--web.telemetry-path /sd: with --config.file that path has a page already",
+        "--web.telemetry-path /sd: that path has another page already",
     ),
     ({"--config.file": str(FILE), "--localai.url": "http://a"}, TWICE.format("--localai.url")),
     (

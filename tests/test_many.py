@@ -140,7 +140,16 @@ def test_the_list_has_every_target_where_it_was_asked_for(two: Running) -> None:
         }
         for name in ("a", "b")
     ]
-    assert b'<a href="/sd">' in two.get("/").body
+    assert b'<a href="./sd">' in two.get("/").body
+
+
+def test_each_target_has_its_own_json_and_all_have_a_list(two: Running) -> None:
+    for name, workers in (("a", 1), ("b", 2)):
+        said = json.loads(two.get(f"/api/v1/cluster?target={name}").body)
+        assert {role["role"]: role["total"] for role in said["roles"]}["worker"] == workers
+    assert [two.get(path).status for path in ("/api/v1/cluster", "/api/v1/cluster?target=c")] == [400, 404]
+    listed = json.loads(two.get("/api/v1/targets").body)["targets"]
+    assert [(one["name"], one["up"]) for one in listed] == [("a", True), ("b", True)]
 
 
 def test_a_change_leaves_alone_what_is_the_same(two: Running) -> None:
