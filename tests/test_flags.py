@@ -327,6 +327,11 @@ BAD = [
         {"--localai.tls-ca-file": "/missing/ca.pem"},
         "--localai.tls-ca-file: /missing/ca.pem cannot be read (FileNotFoundError)",
     ),
+    (
+        {"--localai.tls-key-file": f"-----BEGIN PRIVATE KEY-----\n{CANARY}"},
+        "--localai.tls-key-file: the file cannot be read (FileNotFoundError)",
+    ),
+    ({"--localai.tls-key-file": "/"}, "--localai.tls-key-file: / cannot be read (IsADirectoryError)"),
     ({"--localai.tls-ca-file": "/"}, "--localai.tls-ca-file: / cannot be read (IsADirectoryError)"),
     (
         {"--web.config.file": "/missing/web.yml"},
