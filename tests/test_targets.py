@@ -196,6 +196,7 @@ BAD: Mapping[str, tuple[str, ...]] = {
     target("labels: {__a: c}"): (f"line 4: labels: {NO_LABEL}",),
     target("labels: {instance: c}"): ("line 4: labels: cannot hold instance, which is the target's name",),
     target("labels: {host: c}"): ("line 4: labels: cannot hold host: the metrics have a label of that name",),
+    target("labels: {le: c}"): ("line 4: labels: cannot hold le: the metrics have a label of that name",),
     target("labels: {a: [c]}"): ("line 4: labels: must be plain text",),
     target("{cluster: a, labels: {cluster: b}}")
     .replace("    {", "    ")
