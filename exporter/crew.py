@@ -97,7 +97,9 @@ class Crew:
         now = self._clock.awake()
         # Without the lock, which one that hangs may hold; the copy is made in one step.
         under_way = tuple(self._since.items())
-        hanging = sum(min(now - since, awake_for) - turn.timeout > patience for turn, since in under_way)
+        hanging = sum(
+            min(now - since, awake_for) - turn.timeout > patience for turn, since in under_way if not turn.is_gone
+        )
         turns = min(now - self._beat, awake_for) <= BEAT_SECONDS + patience
         return self._watcher.is_alive() and turns and hanging <= self._schedule.limit // 2
 

@@ -149,6 +149,16 @@ class TestHealth:
         # A process that stood still has only just gone on.
         assert crew.is_well(1.0, HANG_SECONDS)
 
+    def test_of_those_that_are_gone_any_may_hang(
+        self, start: Callable[..., Crew], time: FakeClock, polls: Polls
+    ) -> None:
+        crew = start("hangs-1", "hangs-2")
+        time.advance(10 + HANG_SECONDS)
+        crew.change(["hangs-1", "hangs-2"], [polls.turn("b", 15.0)])
+        time.advance(1)
+        polls.wait("b")
+        assert crew.is_well(FOREVER, HANG_SECONDS)
+
     def test_a_schedule_that_turns_no_more_is_not_well(
         self, start: Callable[..., Crew], time: FakeClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
