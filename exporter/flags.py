@@ -51,7 +51,7 @@ class Flag(NamedTuple):
 FLAGS = (
     Flag(
         "config.file",
-        readable_file,
+        Path,
         "",
         "YAML file that names the LocalAIs to watch, where they are several; read again when it changes.",
         "FILE",
