@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from queue import SimpleQueue
 from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
@@ -69,8 +70,9 @@ def _print(text: bytes) -> None:
 def _serve(settings: Settings, arguments: argparse.Namespace) -> int:
     if vars(arguments)["config.check"]:
         return _check(settings)
-    stop, again = _stop_on_signals(), threading.Event()
-    signal.signal(signal.SIGHUP, lambda *_: again.set() if settings.config_file else _say_what_is_read_again())
+    put = _setter()
+    stop, again = stop_on_signals(put), threading.Event()
+    signal.signal(signal.SIGHUP, lambda *_: put(again) if settings.config_file else _say_what_is_read_again())
     return _run(settings, stop, again=again)
 
 
@@ -130,12 +132,32 @@ def _run(
     return EXIT_OK
 
 
-def _stop_on_signals() -> threading.Event:
-    stop = threading.Event()
+def _setter() -> Callable[[threading.Event], None]:
+    """Return what a signal's handler may call to have an event set, whatever the main thread is just doing.
+
+    An event has a lock, which the interrupted thread may hold, and would wait for itself; a simple queue has none.
+    """
+    asked: SimpleQueue[threading.Event] = SimpleQueue()
+
+    def work() -> None:
+        while True:
+            asked.get().set()
+
+    threading.Thread(target=work, name="signals", daemon=True).start()
+    return asked.put
+
+
+def stop_on_signals(put: Callable[[threading.Event], None] | None = None) -> threading.Event:
+    """Return what SIGTERM and SIGINT set from now on.
+
+    Args:
+        put: what `_setter` returned, where others use it too.
+    """
+    stop, put = threading.Event(), put or _setter()
 
     # An own handler for both: a process with the id 1, as in a container, ignores a signal that has none.
     def handle(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
+        put(stop)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, handle)
@@ -197,7 +219,7 @@ def _doctor(settings: Settings, arguments: argparse.Namespace) -> int:
 def _demo(settings: Settings, arguments: argparse.Namespace) -> int:
     from exporter.simulator import Simulator, parse_scenario  # noqa: PLC0415
 
-    stop = _stop_on_signals()
+    stop = stop_on_signals()
     try:
         scenario = parse_scenario(_script(arguments.scenario))
     except UsageError as error:

@@ -84,6 +84,7 @@ class Many:
         self._make = make
         self._again = again
         self._stop = threading.Event()
+        self._reloading = threading.Lock()
         self._lookups = threading.Semaphore(LOOKUPS)
         self._crew = Crew(clock)
         self._all: Mapping[str, _One] = {}
@@ -159,10 +160,15 @@ class Many:
             )
         if request.method != "POST":
             return say(HTTPStatus.METHOD_NOT_ALLOWED, "Only POST is served here.", {"Allow": "POST"})
+        # A large file takes a while, and few threads make all the answers: no more than one of them is kept waiting.
+        if not self._reloading.acquire(blocking=False):
+            return say(HTTPStatus.SERVICE_UNAVAILABLE, "It is being read again: ask anew.", {"Retry-After": "1"})
         try:
             self._file.reload()
         except UsageError as error:
             return say(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
+        finally:
+            self._reloading.release()
         return say(HTTPStatus.OK, "Reloaded.")
 
     def _apply(self, ready: Sequence[Ready]) -> None:

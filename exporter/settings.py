@@ -1,7 +1,6 @@
 """What the operator asked for: frozen values, checked before anything starts."""
 
 import ipaddress
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from exporter.durations import format_duration
 from exporter.errors import UsageError
-from exporter.files import read_file
+from exporter.files import named, read_file
 from exporter.shard import Shard
 
 HEALTH_PATHS = HEALTHY_PATH, READY_PATH = "/-/healthy", "/-/ready"
@@ -77,9 +76,7 @@ class ApiKeyFile:
         Raises:
             UsageError: the file cannot be read, or holds no key; the text never says what it holds.
         """
-        # What names no file may be the key itself, given in the place of its file. Path.exists() raises for a long one.
-        shown = self.path if os.path.exists(self.path) else "the file"  # noqa: PTH110
-        place = f"--localai.api-key-file: {shown}"
+        place = f"--localai.api-key-file: {named(self.path)}"
         # Bytes that are no ASCII become characters that no key may have.
         return api_key(read_file(self.path, place).decode("ascii", "replace"), place)
 

@@ -18,7 +18,7 @@ _KEPT = 2
 """How many pages are kept for whoever else asked for the same: what one Prometheus wants, and one other client."""
 
 _SMALL_BYTES = 16_384
-"""Of a page as it is sent: up to so much, what it begins with is compressed sooner than memory for it is found."""
+"""Of a page as it is sent: up to so much, it is made anew in a millisecond or two."""
 
 _LATELY_SECONDS = 300.0
 """For so long a page is made anew after each poll: Prometheus asks every minute or more often, a person once."""
@@ -88,8 +88,8 @@ class Metrics:
     Args:
         registry: what the pages show.
         monotonic: the clock that requests arrive by.
-        frugal: whether nothing is kept of small pages between two scrapes, as where there are many: a compressor alone
-            takes a quarter of a megabyte.
+        frugal: whether nothing is kept of small pages between two scrapes, as where there are many: their texts take
+            several times what is sent, and a compressor a quarter of a megabyte.
     """
 
     def __init__(

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from exporter.http1 import Request
 from exporter.probe import Probe
 
 FILE = "targets.yml"
+PATIENCE_SECONDS = 30.0
 
 
 @pytest.fixture
@@ -54,6 +57,13 @@ class TestCheck:
             f"--config.file: {path}: line 3: a target has no name: give it one, which becomes its label instance",
         ]
 
+    @pytest.mark.parametrize(("name", "error"), [("none.yml", "FileNotFoundError"), (".", "IsADirectoryError")])
+    def test_what_is_no_file(self, path: Path, name: str, error: str) -> None:
+        wrong = path.parent / name
+        done = run("--config.file", str(wrong), "--config.check")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f"--config.file: {wrong} cannot be read ({error})\n"
+
     def test_no_file(self) -> None:
         done = run("--config.check")
         assert done.returncode == 2
@@ -62,6 +72,15 @@ class TestCheck:
 
 def shard(text: str) -> dict[str, str]:
     return {"P2P_EXPORTER_CONFIG_SHARD": text}
+
+
+@pytest.mark.parametrize("command", [("serve", "--web.listen-address", "127.0.0.1:0"), ("once", "--target", "a")])
+def test_without_the_file_nothing_starts(tmp_path: Path, command: tuple[str, ...]) -> None:
+    done = run(*command, "--config.file", str(tmp_path / FILE))
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"localai-p2p-exporter: --config.file: {tmp_path / FILE} cannot be read (FileNotFoundError)\n"
+    )
 
 
 def test_a_server_does_not_start_with_a_wrong_file(path: Path) -> None:
@@ -149,3 +168,27 @@ def test_a_list_that_nobody_can_reach_is_none() -> None:
 @pytest.mark.parametrize("query", ["", "target", "target=", "x=home", "target=home&target=home", "Target=home"])
 def test_a_page_is_asked_for_by_one_name(query: str) -> None:
     assert Probe(lambda _: None)(Request("GET", "/probe", query=query)).status == 400
+
+
+SIGNALLED = """
+import os, signal, threading, time
+from exporter.cli import stop_on_signals
+
+stop = stop_on_signals()
+
+def send():
+    while True:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.0001)
+
+threading.Thread(target=send, daemon=True).start()
+for _ in range(100_000):
+    stop.clear()
+os._exit(0)
+"""
+
+
+def test_a_signal_may_come_at_any_moment() -> None:
+    # Also while the main thread holds the lock of the event that its handler sets.
+    done = subprocess.run([sys.executable, "-c", SIGNALLED], timeout=PATIENCE_SECONDS, check=False)
+    assert done.returncode == 0
