@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from exporter.clock import Clock
 from exporter.collector import P2PCollector
-from exporter.errors import UsageError
+from exporter.errors import NO_THREAD, UsageError
 from exporter.guard import OPEN, Guard
 from exporter.listen import bind, bind_all
 from exporter.log import fields
@@ -202,7 +202,7 @@ class Exporter:
             self._loop.stop()
             self._close_servers()
             if isinstance(error, RuntimeError):  # what Thread.start() raises
-                raise UsageError("no thread is to be had: raise the limit of processes and threads") from None
+                raise UsageError(NO_THREAD) from None
             raise
 
     @property

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from exporter import __version__
 from exporter.clock import Clock
-from exporter.errors import UsageError
+from exporter.errors import NO_THREAD, UsageError
 from exporter.flags import LOOP_FREE, VARIABLE_PREFIX, add_flags, load_settings, unknown_variables
 from exporter.listen import systemd_sockets
 from exporter.loading import lasting
@@ -136,6 +136,9 @@ def _setter() -> Callable[[threading.Event], None]:
     """Return what a signal's handler may call to have an event set, whatever the main thread is just doing.
 
     An event has a lock, which the interrupted thread may hold, and would wait for itself; a simple queue has none.
+
+    Raises:
+        UsageError: no thread is to be had.
     """
     asked: SimpleQueue[threading.Event] = SimpleQueue()
 
@@ -143,7 +146,10 @@ def _setter() -> Callable[[threading.Event], None]:
         while True:
             asked.get().set()
 
-    threading.Thread(target=work, name="signals", daemon=True).start()
+    try:
+        threading.Thread(target=work, name="signals", daemon=True).start()
+    except RuntimeError:
+        raise UsageError(NO_THREAD) from None
     return asked.put
 
 
@@ -152,6 +158,9 @@ def stop_on_signals(put: Callable[[threading.Event], None] | None = None) -> thr
 
     Args:
         put: what `_setter` returned, where others use it too.
+
+    Raises:
+        UsageError: no thread is to be had.
     """
     stop, put = threading.Event(), put or _setter()
 

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -168,27 +166,3 @@ def test_a_list_that_nobody_can_reach_is_none() -> None:
 @pytest.mark.parametrize("query", ["", "target", "target=", "x=home", "target=home&target=home", "Target=home"])
 def test_a_page_is_asked_for_by_one_name(query: str) -> None:
     assert Probe(lambda _: None)(Request("GET", "/probe", query=query)).status == 400
-
-
-SIGNALLED = """
-import os, signal, threading, time
-from exporter.cli import stop_on_signals
-
-stop = stop_on_signals()
-
-def send():
-    while True:
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(0.0001)
-
-threading.Thread(target=send, daemon=True).start()
-for _ in range(100_000):
-    stop.clear()
-os._exit(0)
-"""
-
-
-def test_a_signal_may_come_at_any_moment() -> None:
-    # Also while the main thread holds the lock of the event that its handler sets.
-    done = subprocess.run([sys.executable, "-c", SIGNALLED], timeout=PATIENCE_SECONDS, check=False)
-    assert done.returncode == 0
