@@ -85,6 +85,12 @@ class Terminal:
         os.write(self._descriptor, text.encode())
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_it_starts_as_the_documentation_says(shell: str) -> None:
+    line = STARTED[shell][2].splitlines()[-1]
+    assert f"```sh\n{line}\n```" in (ROOT / "docs" / "getting-started.md").read_text("utf-8")
+
+
 @contextmanager
 def terminal(shell: str, home: Path) -> Iterator[Terminal]:
     """Give a shell that has read its file; the program says there what it was called with."""
