@@ -167,14 +167,11 @@ def configuration_page() -> str:
 def _flags(flags: Iterable[Flag]) -> str:
     keys = {flag.name: f"`{key}`" for key, flag in KEYS.items()}
     rows = (
-        f"| `--{flag.name}` | {_variables(flag)} | {keys.get(flag.name, '')} | {_default(flag)} | {_meaning(flag)} |\n"
+        f"| `--{flag.name}` | {', '.join(f'`{name}`' for name in flag.variables)} | {keys.get(flag.name, '')} "
+        f"| {_default(flag)} | {_meaning(flag)} |\n"
         for flag in flags
     )
     return f"| flag | variable | key | default | |\n|---|---|---|---|---|\n{''.join(rows)}"
-
-
-def _variables(flag: Flag) -> str:
-    return ", ".join(f"`{name}`" for name in (flag.variable, flag.alias) if name)
 
 
 def _default(flag: Flag) -> str:

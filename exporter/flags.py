@@ -53,6 +53,11 @@ class Flag(NamedTuple):
         """The environment variable of this flag."""
         return VARIABLE_PREFIX + self.name.replace(".", "_").replace("-", "_").upper()
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """All that are read for it, the first one that holds something."""
+        return (self.variable, self.alias) if self.alias else (self.variable,)
+
 
 GROUPS = {
     "localai": "Where LocalAI is",
@@ -250,9 +255,9 @@ def _given(flag: Flag, flags: Mapping[str, Any], environ: Mapping[str, str]) -> 
     """Return the texts given for a flag and where they came from; the command line goes before the environment."""
     if flags.get(flag.name):
         return flags[flag.name], f"--{flag.name}"
-    for variable in (flag.variable, flag.alias):
+    for variable in flag.variables:
         # An empty variable is how a compose file or a chart leaves one out.
-        if variable and environ.get(variable):
+        if environ.get(variable):
             text = environ[variable]
             return ([part.strip() for part in text.split(",")] if flag.repeatable else [text]), variable
     return [], ""

@@ -36,7 +36,7 @@ def flag_entry(flag: Flag, default: str) -> Entry:
     more = [f"One of {', '.join(flag.choices)}."] if flag.choices else []
     more += ["May be given several times."] if flag.repeatable else []
     more += [f"Default: {default}."] if flag.metavar and default not in ("", "none") else []
-    variables = ", ".join(f"${name}" for name in (flag.variable, flag.alias) if name)
+    variables = ", ".join(f"${name}" for name in flag.variables)
     return Entry(f"--{flag.name} {flag.metavar}".rstrip(), " ".join([flag.text, *more]), variables)
 
 
