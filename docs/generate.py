@@ -145,7 +145,8 @@ line says so. `SIGTERM` and `SIGINT` end the exporter.
 | path | |
 |---|---|
 | `/metrics` | the metrics, or what `--web.telemetry-path` says |
-| `/` | a landing page |
+| `/` | the page of the cluster |
+| `/api/v1/cluster`, `/api/v1/targets` | its [JSON](api.md) |
 | `/-/healthy` | 200 while the process and its loop live |
 | `/-/ready` | 200 once the first poll has ended |
 | `/sd`, `/probe?target=NAME` | with `--config.file`: the list of the targets, and the metrics of one |

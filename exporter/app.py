@@ -12,18 +12,18 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from exporter.clock import Clock
 from exporter.collector import P2PCollector
-from exporter.errors import UsageError
+from exporter.errors import NO_THREAD, UsageError
 from exporter.guard import OPEN, Guard
 from exporter.listen import bind, bind_all
 from exporter.log import fields
 from exporter.loop import Loop, Single
 from exporter.resolver import Resolver
-from exporter.server import CLOSE_SECONDS, Server
+from exporter.server import CLOSE_SECONDS, Route, Server
 from exporter.settings import Settings, Target
 from exporter.store import Store
 from exporter.transport import tls_context
 from exporter.watched import Watched
-from exporter.web import Metrics, health_routes, routes
+from exporter.web import Lazy, Metrics, health_routes, routes
 
 if TYPE_CHECKING:
     from exporter.fleetpoller import FleetPoller
@@ -110,6 +110,15 @@ def make_registry(target: Target, store: Store, clock: Clock, *, process: bool, 
     return registry
 
 
+def _api(target: Target, store: Store, clock: Clock) -> Lazy:
+    def make() -> Route:
+        from exporter.api import ClusterApi, Shared  # noqa: PLC0415 - Prometheus does not ask for it
+
+        return Shared(ClusterApi(store, clock, target))
+
+    return Lazy(make)
+
+
 def _add_process(registry: CollectorRegistry) -> None:
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
@@ -134,7 +143,8 @@ def _loop(settings: Settings, clock: Clock, again: threading.Event | None) -> Lo
         store = Store()
         registry = make_registry(target, store, clock, process=is_alone and settings.exporter_metrics)
         metrics = Metrics(registry, frugal=not is_alone)
-        return Watched(metrics, store, lambda: make_poller(target, store, clock, context, resolver))
+        api = _api(target, store, clock)
+        return Watched(metrics, api, store, lambda: make_poller(target, store, clock, context, resolver))
 
     if is_alone:
         return Single(settings.target, clock, make(settings.target, tls_context(settings.target)))
@@ -192,7 +202,7 @@ class Exporter:
             self._loop.stop()
             self._close_servers()
             if isinstance(error, RuntimeError):  # what Thread.start() raises
-                raise UsageError("no thread is to be had: raise the limit of processes and threads") from None
+                raise UsageError(NO_THREAD) from None
             raise
 
     @property

@@ -13,11 +13,12 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from queue import SimpleQueue
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from exporter.clock import Clock
-from exporter.errors import UsageError
+from exporter.errors import NO_THREAD, UsageError
 from exporter.listen import systemd_sockets
 from exporter.loading import lasting
 from exporter.settings import Settings, Target
@@ -46,8 +47,9 @@ def serve(settings: Settings, arguments: argparse.Namespace) -> int:
     """Poll and serve until a signal, or until what does either has died."""
     if vars(arguments)["config.check"]:
         return _check(settings)
-    stop, again = _stop_on_signals(), threading.Event()
-    signal.signal(signal.SIGHUP, lambda *_: again.set() if settings.config_file else _say_what_is_read_again())
+    put = _setter()
+    stop, again = stop_on_signals(put), threading.Event()
+    signal.signal(signal.SIGHUP, lambda *_: put(again) if settings.config_file else _say_what_is_read_again())
     return _run(settings, stop, again=again)
 
 
@@ -107,12 +109,41 @@ def _run(
     return EXIT_OK
 
 
-def _stop_on_signals() -> threading.Event:
-    stop = threading.Event()
+def _setter() -> Callable[[threading.Event], None]:
+    """Return what a signal's handler may call to have an event set, whatever the main thread is just doing.
+
+    An event has a lock, which the interrupted thread may hold, and would wait for itself; a simple queue has none.
+
+    Raises:
+        UsageError: no thread is to be had.
+    """
+    asked: SimpleQueue[threading.Event] = SimpleQueue()
+
+    def work() -> None:
+        while True:
+            asked.get().set()
+
+    try:
+        threading.Thread(target=work, name="signals", daemon=True).start()
+    except RuntimeError:
+        raise UsageError(NO_THREAD) from None
+    return asked.put
+
+
+def stop_on_signals(put: Callable[[threading.Event], None] | None = None) -> threading.Event:
+    """Return what SIGTERM and SIGINT set from now on.
+
+    Args:
+        put: what `_setter` returned, where others use it too.
+
+    Raises:
+        UsageError: no thread is to be had.
+    """
+    stop, put = threading.Event(), put or _setter()
 
     # An own handler for both: a process with the id 1, as in a container, ignores a signal that has none.
     def handle(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
+        put(stop)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, handle)
@@ -177,7 +208,7 @@ def demo(settings: Settings, arguments: argparse.Namespace) -> int:
     """Serve what a simulated LocalAI says, until a signal."""
     from exporter.simulator import Simulator, parse_scenario  # noqa: PLC0415
 
-    stop = _stop_on_signals()
+    stop = stop_on_signals()
     try:
         scenario = parse_scenario(_script(arguments.scenario))
     except UsageError as error:

@@ -69,8 +69,7 @@ class Crew:
         with self._changed:
             self._stopped = True
             self._changed.notify()
-        for _ in range(self._workers):
-            self._begun.put(None)
+        self._begun.put(None)
 
     def change(self, gone: Iterable[str], new: Iterable[Turn]) -> None:
         """Poll some targets no more, and then others from now on."""
@@ -98,29 +97,41 @@ class Crew:
         now = self._clock.awake()
         # Without the lock, which one that hangs may hold; the copy is made in one step.
         under_way = tuple(self._since.items())
-        hanging = sum(min(now - since, awake_for) - turn.timeout > patience for turn, since in under_way)
+        hanging = sum(
+            min(now - since, awake_for) - turn.timeout > patience for turn, since in under_way if not turn.is_gone
+        )
         turns = min(now - self._beat, awake_for) <= BEAT_SECONDS + patience
         return self._watcher.is_alive() and turns and hanging <= self._schedule.limit // 2
 
     def _watch(self) -> None:
         try:
-            with self._changed:
-                while not self._stopped:
-                    self._changed.wait(self._turn())
+            while True:
+                with self._changed:
+                    if self._stopped:
+                        return
+                    turn = self._begin()
+                    if turn is None:
+                        self._changed.wait(self._patience())
+                # Not under the lock: a thread that starts is waited for, and on a busy machine for long.
+                if turn is not None:
+                    if len(self._since) > self._workers:
+                        self._try_worker()
+                    self._begun.put(turn)
         except BaseException as bug:  # noqa: BLE001 - a traceback of Python's own would print the exception's text
             _log.error("the schedule died", extra=fields(error=type(bug).__name__, at=origin(bug)))
 
-    def _turn(self) -> float:
-        """Begin what is due, and return for how many seconds nothing is."""
+    def _begin(self) -> Turn | None:
+        """Return the next turn whose poll is to begin now; None where there is none."""
         self._beat = self._clock.awake()
-        now = self._clock.monotonic()
-        while (turn := self._schedule.begin(now)) is not None:
+        turn = self._schedule.begin(self._clock.monotonic())
+        if turn is not None:
             self._since[turn] = self._beat
-            if len(self._since) > self._workers:
-                self._try_worker()
-            self._begun.put(turn)
+        return turn
+
+    def _patience(self) -> float:
+        """Return for how many seconds nothing is to be done unless something changes."""
         due = self._schedule.next_due
-        return BEAT_SECONDS if due is None else min(BEAT_SECONDS, max(0.0, due - now))
+        return BEAT_SECONDS if due is None else min(BEAT_SECONDS, max(0.0, due - self._clock.monotonic()))
 
     def _try_worker(self) -> None:
         try:
@@ -147,3 +158,4 @@ class Crew:
                 del self._since[turn]
                 self._schedule.end(turn, self._clock.monotonic())
                 self._changed.notify()
+        self._begun.put(None)  # for the next worker, which may only be starting

@@ -30,6 +30,15 @@ def _open(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
+def named(path: Path) -> str:
+    """Return how an error's text names a file that may hold a secret.
+
+    What names no file may be the secret itself, given in the place of its file.
+    """
+    # Path.exists() raises for a long one.
+    return str(path) if os.path.exists(path) else "the file"  # noqa: PTH110
+
+
 def read_file(path: Path, place: str) -> bytes:
     """Return a file's content.
 

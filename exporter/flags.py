@@ -10,7 +10,7 @@ from exporter.durations import parse_duration
 from exporter.errors import UsageError
 from exporter.settings import ApiKeyFile, ListenAddress, Secret, Settings, Target, api_key, base_url, proxy_url
 from exporter.shard import Shard
-from exporter.texts import count, host_name, one_of, page_path, readable_file, size, switch
+from exporter.texts import count, host_name, one_of, page_path, readable_file, secret_file, size, switch
 
 VARIABLE_PREFIX = "P2P_EXPORTER_"
 API_KEY_VARIABLE = "LOCALAI_API_KEY"
@@ -77,7 +77,7 @@ _FORMATS = ("logfmt", "json")
 FLAGS = (
     Flag(
         "config.file",
-        readable_file,
+        Path,
         "",
         "YAML file that names the LocalAIs to watch, where they are several; read again when it changes.",
         "FILE",
@@ -113,14 +113,14 @@ FLAGS = (
     ),
     Flag(
         "localai.tls-cert-file",
-        readable_file,
+        secret_file,
         "",
         "Client certificate for LocalAI, in PEM; read at the start alone.",
         "FILE",
     ),
     Flag(
         "localai.tls-key-file",
-        readable_file,
+        secret_file,
         "",
         "Key of the client certificate, in PEM; read at the start alone.",
         "FILE",

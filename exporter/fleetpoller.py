@@ -59,7 +59,7 @@ class FleetPoller:
         try:
             self._view = self._ask(deadline, known=known, anew=anew or self._failed)
         except PollError as error:
-            failure = Failure(error.reason, error.detail)
+            failure = Failure(error.reason, error.detail, error.status)
         except Exception as bug:  # noqa: BLE001 - the loop outlives whatever nobody thought of, and says so
             failure = Failure(Reason.INTERNAL, f"{type(bug).__name__} at {origin(bug)}")
         self._failed = failure is not None

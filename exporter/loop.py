@@ -8,7 +8,7 @@ from typing import Protocol
 from exporter.clock import Clock
 from exporter.log import fields, origin
 from exporter.server import Route
-from exporter.settings import Target
+from exporter.settings import CLUSTER_PATH, Target
 from exporter.watched import Watched
 
 _log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class Single:
 
     Attributes:
         metrics: its page.
-        more: nothing is served besides.
+        more: the same in JSON.
         posts: nothing takes a POST.
         told: where it is.
     """
@@ -78,7 +78,7 @@ class Single:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
         self.metrics: Route = watched.metrics
-        self.more: Mapping[str, Route] = {}
+        self.more: Mapping[str, Route] = {CLUSTER_PATH: watched.api}
         self.posts = ()
         self.told = {"localai": target.url}
 

@@ -4,7 +4,7 @@ import logging
 import resource
 import ssl
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 
@@ -22,10 +22,20 @@ from exporter.reload import ConfigFile, Ready
 from exporter.resolver import Resolver
 from exporter.schedule import Turn
 from exporter.server import Route
-from exporter.settings import DISCOVERY_PATH, PROBE_PATH, RELOAD_PATH, Settings, Target, concerns
+from exporter.settings import (
+    CLUSTER_PATH,
+    DISCOVERY_PATH,
+    PROBE_PATH,
+    RELOAD_PATH,
+    TARGETS_PATH,
+    Settings,
+    Target,
+    concerns,
+)
+from exporter.store import Store
 from exporter.targets import NamedTarget
 from exporter.watched import Watched
-from exporter.web import Metrics
+from exporter.web import Lazy, Metrics
 
 _log = logging.getLogger(__name__)
 
@@ -70,9 +80,11 @@ class Many:
             raise ValueError("there is no file of targets")
         self._shard = settings.shard
         self._may_reload = settings.lifecycle
+        self._clock = clock
         self._make = make
         self._again = again
         self._stop = threading.Event()
+        self._reloading = threading.Lock()
         self._lookups = threading.Semaphore(LOOKUPS)
         self._crew = Crew(clock)
         self._all: Mapping[str, _One] = {}
@@ -110,9 +122,11 @@ class Many:
 
     @property
     def more(self) -> Mapping[str, Route]:
-        """The pages of the targets, the list of them, and where the file is had read again."""
+        """The pages of the targets, the lists of them, and where the file is had read again."""
         return {
-            PROBE_PATH: Probe(self._page),
+            PROBE_PATH: Probe(self._metrics_of),
+            CLUSTER_PATH: Probe(self._api_of),
+            TARGETS_PATH: Lazy(self._list),
             DISCOVERY_PATH: Discovery(lambda: [one.named for one in self._all.values()]),
             RELOAD_PATH: self._reload,
         }
@@ -122,9 +136,22 @@ class Many:
         """What the log says of what is watched."""
         return {"targets": len(self._all), "shard": self._shard}
 
-    def _page(self, name: str) -> Route | None:
+    def _metrics_of(self, name: str) -> Route | None:
         one = self._all.get(name)
         return one.watched.metrics if one else None
+
+    def _api_of(self, name: str) -> Route | None:
+        one = self._all.get(name)
+        return one.watched.api if one else None
+
+    def _list(self) -> Route:
+        from exporter.api import Shared, TargetsApi  # noqa: PLC0415 - Prometheus does not ask for it
+
+        def targets() -> Iterator[tuple[str, Target, Store]]:
+            for one in self._all.values():
+                yield one.named.name, one.named.target, one.watched.store
+
+        return Shared(TargetsApi(self._clock, targets))
 
     def _reload(self, request: Request) -> Response:
         if not self._may_reload:
@@ -133,10 +160,15 @@ class Many:
             )
         if request.method != "POST":
             return say(HTTPStatus.METHOD_NOT_ALLOWED, "Only POST is served here.", {"Allow": "POST"})
+        # A large file takes a while, and few threads make all the answers: no more than one of them is kept waiting.
+        if not self._reloading.acquire(blocking=False):
+            return say(HTTPStatus.SERVICE_UNAVAILABLE, "It is being read again: ask anew.", {"Retry-After": "1"})
         try:
             self._file.reload()
         except UsageError as error:
             return say(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
+        finally:
+            self._reloading.release()
         return say(HTTPStatus.OK, "Reloaded.")
 
     def _apply(self, ready: Sequence[Ready]) -> None:

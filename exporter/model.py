@@ -214,10 +214,12 @@ class Failure:
     Attributes:
         reason: the closed word for it.
         detail: plain words.
+        status: the HTTP status, where there was one.
     """
 
     reason: Reason
     detail: str
+    status: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,7 @@ class Poller:
             on_time()
             self._tracked, self._view, anew = tracked, shown, snapshot.renewed
         except PollError as error:
-            failure = Failure(error.reason, error.detail)
+            failure = Failure(error.reason, error.detail, error.status)
         except Exception as bug:  # noqa: BLE001 - the loop outlives whatever nobody thought of, and says so
             failure = Failure(Reason.INTERNAL, f"{type(bug).__name__} at {origin(bug)}")
         if failure is not None:

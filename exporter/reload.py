@@ -4,7 +4,8 @@ import hashlib
 import logging
 import ssl
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,42 +123,31 @@ class ConfigFile:
         Raises:
             UsageError: it cannot be used; what was at work is at work still.
         """
-        with self._reading:
-            try:
-                self._read()
-            except UsageError as error:
-                self._refuse(str(error))
-                raise
+        with self._reading, self._refusing():
+            self._read()
 
     def look(self) -> None:
         """Read the file again if it has changed, and is not just being written: it must look the same twice."""
-        with self._reading:
-            try:
-                digest = _digest(self._content())
-                settled, self._seen = digest == self._seen, digest
-                is_new = digest != self._digest and settled
-                may_retry = bool(self._trouble) and self._clock.monotonic() - self._tried_at >= RETRY_SECONDS
-                if is_new or may_retry:
-                    self._read()
-            except UsageError as error:
-                self._refuse(str(error))
+        with self._reading, suppress(UsageError), self._refusing():
+            digest = _digest(self._content())
+            settled, self._seen = digest == self._seen, digest
+            is_new = digest != self._digest and settled
+            may_retry = bool(self._trouble) and self._clock.monotonic() - self._tried_at >= RETRY_SECONDS
+            if is_new or may_retry:
+                self._read()
 
     def watch(self, stop: threading.Event, again: threading.Event) -> None:
         """Look at the file now and then until `stop` is set, and read it at once whenever `again` is."""
         while not stop.is_set():
             asked = again.wait(CHECK_SECONDS)
             again.clear()
-            try:
-                if stop.is_set():
-                    return
-                if asked:
+            if stop.is_set():
+                return
+            if asked:
+                with suppress(UsageError):  # it is said already
                     self.reload()
-                else:
-                    self.look()
-            except UsageError:
-                pass  # it is said already
-            except Exception as bug:  # noqa: BLE001 - whatever nobody thought of, what is at work goes on
-                _log.error("the file of the targets broke", extra=fields(error=type(bug).__name__, at=origin(bug)))
+            else:
+                self.look()
 
     def _read(self) -> None:
         self._tried_at = self._clock.monotonic()
@@ -176,6 +166,19 @@ class ConfigFile:
         except UsageError:
             self._digest = b""  # whatever is there next is new
             raise
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Note why a file is refused, and raise UsageError whatever it was."""
+        try:
+            yield
+        except UsageError as error:
+            self._refuse(str(error))
+            raise
+        except Exception as bug:  # noqa: BLE001 - whatever nobody thought of, what is at work goes on
+            text = f"{FLAG}: {self._path}: internal error: {type(bug).__name__} at {origin(bug)}"
+            self._refuse(text)
+            raise UsageError(text) from None
 
     def _refuse(self, trouble: str) -> None:
         self.reloads = Reloads(succeeded=False, success_at=self.reloads.success_at)

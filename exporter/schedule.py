@@ -93,10 +93,11 @@ class Schedule:
             turn = heapq.heappop(self._coming)[2]
             (self._slow if turn.was_slow else self._quick).append(turn)
         count = len(self._turns)
-        free = workers(count) - len(self._under_way)
-        if free <= 0:
+        # Those that are gone end beside the others, at their deadlines.
+        staying = [one for one in self._under_way if not one.is_gone]
+        if len(staying) >= workers(count):
             return None
-        slow_ones = sum(one.was_slow for one in self._under_way)
+        slow_ones = sum(one.was_slow for one in staying)
         chosen = self._first(self._quick)
         if chosen is None and slow_ones < workers(count) - reserved(count):
             chosen = self._first(self._slow)
@@ -127,7 +128,7 @@ class Schedule:
 
     @property
     def limit(self) -> int:
-        """How many may be under way."""
+        """How many may be under way, of those that are not gone."""
         return workers(len(self._turns))
 
     @property

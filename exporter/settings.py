@@ -1,7 +1,6 @@
 """What the operator asked for: frozen values, checked before anything starts."""
 
 import ipaddress
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,13 +10,16 @@ from urllib.parse import SplitResult, urlsplit
 
 from exporter.durations import format_duration
 from exporter.errors import UsageError
-from exporter.files import read_file
+from exporter.files import named, read_file
 from exporter.shard import Shard
 
 HEALTH_PATHS = HEALTHY_PATH, READY_PATH = "/-/healthy", "/-/ready"
 """What a probe asks, which has no credentials: these answers have a word for a body."""
 
-PROBE_PATH, DISCOVERY_PATH, RELOAD_PATH = "/probe", "/sd", "/-/reload"
+CLUSTER_PATH = "/api/v1/cluster"
+"""What is known of a LocalAI, in JSON."""
+
+PROBE_PATH, DISCOVERY_PATH, RELOAD_PATH, TARGETS_PATH = "/probe", "/sd", "/-/reload", "/api/v1/targets"
 """What is served besides, where a file names the targets."""
 
 _MAX_PORT = 65_535
@@ -74,9 +76,7 @@ class ApiKeyFile:
         Raises:
             UsageError: the file cannot be read, or holds no key; the text never says what it holds.
         """
-        # What names no file may be the key itself, given in the place of its file. Path.exists() raises for a long one.
-        shown = self.path if os.path.exists(self.path) else "the file"  # noqa: PTH110
-        place = f"--localai.api-key-file: {shown}"
+        place = f"--localai.api-key-file: {named(self.path)}"
         # Bytes that are no ASCII become characters that no key may have.
         return api_key(read_file(self.path, place).decode("ascii", "replace"), place)
 
@@ -247,10 +247,9 @@ class Settings:
         Raises:
             UsageError: the parts do not fit; the text names the flags.
         """
-        if self.config_file is not None and self.telemetry_path in (PROBE_PATH, DISCOVERY_PATH):
-            raise UsageError(
-                f"--web.telemetry-path {self.telemetry_path}: with --config.file that path has a page already"
-            )
+        taken = (CLUSTER_PATH, *((PROBE_PATH, DISCOVERY_PATH, TARGETS_PATH) if self.config_file is not None else ()))
+        if self.telemetry_path in taken:
+            raise UsageError(f"--web.telemetry-path {self.telemetry_path}: that path has another page already")
 
 
 def concerns(target: Target) -> list[str]:

@@ -28,8 +28,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FLAG_NAME = re.compile(r"--([a-z]+\.[a-z-]+)")
 
-_TAKEN = frozenset(label for one in (*DEFINITIONS, *DISTRIBUTED) for label in one.labels)
-"""Prometheus would rename the metrics' own labels where a target has one of the same name."""
+_TAKEN = frozenset(label for one in (*DEFINITIONS, *DISTRIBUTED) for label in one.labels) | {"le"}
+"""Prometheus would rename the metrics' own labels where a target has one of the same name; `le` is a histogram's."""
 
 
 def key_of(flag_name: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from exporter.errors import UsageError
-from exporter.files import read_file
+from exporter.files import named, read_file
 
 
 def count(text: str) -> int:
@@ -32,9 +32,18 @@ def switch(text: str) -> bool:
 
 def readable_file(text: str) -> Path:
     """Read the path of a file, and see that it can be read."""
+    return _readable(Path(text), text)
+
+
+def secret_file(text: str) -> Path:
+    """Read the path of a file that may hold a private key, and see that it can be read."""
     path = Path(text)
+    return _readable(path, named(path))
+
+
+def _readable(path: Path, place: str) -> Path:
     try:
-        read_file(path, text)
+        read_file(path, place)
     except UsageError as error:
         raise ValueError(str(error)) from None
     return path

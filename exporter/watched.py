@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from exporter.log import fields, origin
+from exporter.server import Route
 from exporter.store import Store
 from exporter.web import Metrics
 
@@ -20,13 +21,15 @@ class Watched:
 
     Args:
         metrics: its page.
+        api: the same in JSON, and more of it.
         store: where its outcomes are.
         make: puts the poller together; called once, by the thread that polls first.
     """
 
-    def __init__(self, metrics: Metrics, store: Store, make: "Callable[[], Poller]") -> None:
+    def __init__(self, metrics: Metrics, api: Route, store: Store, make: "Callable[[], Poller]") -> None:
         self.metrics = metrics
-        self._store = store
+        self.api = api
+        self.store = store
         self._make = make
         self._poller: Poller | None = None
         self._polling = threading.Lock()
@@ -40,7 +43,7 @@ class Watched:
     @property
     def is_polled(self) -> bool:
         """Whether the first poll has ended, whatever came of it."""
-        return self._store.latest() is not None
+        return self.store.latest() is not None
 
     def run(self, stop: threading.Event) -> None:
         """Poll until `stop` is set."""

@@ -1,6 +1,5 @@
-"""The pages: metrics, a landing page, and two health paths that never depend on LocalAI."""
+"""The routes: metrics, the page for people, and two health paths that never depend on LocalAI."""
 
-import html
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -10,17 +9,16 @@ from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry
 
-from exporter import __version__
 from exporter.exposition import Renderer
 from exporter.http1 import Request, Response, say
 from exporter.server import Route
-from exporter.settings import DISCOVERY_PATH, HEALTH_PATHS, HEALTHY_PATH, READY_PATH
+from exporter.settings import DISCOVERY_PATH, HEALTHY_PATH, READY_PATH
 
 _KEPT = 2
 """How many pages are kept for whoever else asked for the same: what one Prometheus wants, and one other client."""
 
 _SMALL_BYTES = 16_384
-"""Of a page as it is sent: up to so much, what it begins with is compressed sooner than memory for it is found."""
+"""Of a page as it is sent: up to so much, it is made anew in a millisecond or two."""
 
 _LATELY_SECONDS = 300.0
 """For so long a page is made anew after each poll: Prometheus asks every minute or more often, a person once."""
@@ -42,10 +40,32 @@ def routes(
         ready: whether the first poll has ended.
         more: what is served besides.
     """
-    links = {telemetry_path: "Metrics", **({DISCOVERY_PATH: "Targets"} if DISCOVERY_PATH in more else {})}
-    landing = Response((_landing(links),), "text/html; charset=utf-8")
 
-    return {"/": lambda _: landing, telemetry_path: metrics, **more, **health_routes(healthy, ready)}
+    def page() -> Route:
+        from exporter.page import Page  # noqa: PLC0415 - Prometheus does not look at it
+
+        return Page(telemetry_path, many=DISCOVERY_PATH in more)
+
+    return {"/": Lazy(page), telemetry_path: metrics, **more, **health_routes(healthy, ready)}
+
+
+class Lazy:
+    """A route that is made when it is first asked for: what only people look at is loaded for them alone.
+
+    Args:
+        make: makes it; called once.
+    """
+
+    def __init__(self, make: Callable[[], Route]) -> None:
+        self._make = make
+        self._making = threading.Lock()
+        self._route: Route | None = None
+
+    def __call__(self, request: Request) -> Response:
+        """Answer a request."""
+        with self._making:
+            route = self._route = self._route or self._make()
+        return route(request)
 
 
 class _Made(NamedTuple):
@@ -68,8 +88,8 @@ class Metrics:
     Args:
         registry: what the pages show.
         monotonic: the clock that requests arrive by.
-        frugal: whether nothing is kept of small pages between two scrapes, as where there are many: a compressor alone
-            takes a quarter of a megabyte.
+        frugal: whether nothing is kept of small pages between two scrapes, as where there are many: their texts take
+            several times what is sent, and a compressor a quarter of a megabyte.
     """
 
     def __init__(
@@ -135,20 +155,3 @@ def health_routes(healthy: Callable[[], bool], ready: Callable[[], bool]) -> Map
         HEALTHY_PATH: lambda _: said(healthy, "Healthy.", "The poll loop or the server has stopped."),
         READY_PATH: lambda _: said(ready, "Ready.", "The first poll has not ended yet."),
     }
-
-
-def _landing(pages: Mapping[str, str]) -> bytes:
-    links = (*pages.items(), *zip(HEALTH_PATHS, ("Health", "Readiness"), strict=True))
-    items = "\n".join(f'<li><a href="{html.escape(path)}">{name}</a></li>' for path, name in links)
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head><meta charset="utf-8"><title>LocalAI P2P Exporter</title></head>
-<body>
-<h1>LocalAI P2P Exporter</h1>
-<p>Prometheus exporter for the P2P API of LocalAI, version {html.escape(__version__)}.</p>
-<ul>
-{items}
-</ul>
-</body>
-</html>
-""".encode()

@@ -1,9 +1,10 @@
-"""Draws docs/images: the dashboards' panels as Grafana's own components show them, of evenings that were simulated.
+"""Draws docs/images: the exporter's page, and the dashboards' panels as Grafana's own components show them.
 
     ./run images
 
-An evening goes through the exporter's own pipeline into Prometheus's past; a real Prometheus with our rules answers the
-dashboard's queries. Grafana's state timeline is in no library, so the panels Hosts and Status are on no picture.
+An evening that is simulated goes through the exporter's own pipeline into Prometheus's past; a real Prometheus with our
+rules answers the dashboard's queries. Grafana's state timeline is in no library, so the panels Hosts and Status are on
+no picture.
 """
 
 import subprocess
@@ -19,6 +20,7 @@ from support.asking import Asking
 from support.dashboard import DISTRIBUTED, P2P, Sheet
 from support.history import write_blocks
 from support.interpolation import Window
+from support.pagepicture import draw_page
 from support.prometheus import impatient, prometheus, tool
 from support.shown import document, drawn
 from support.stories import Watch
@@ -155,6 +157,7 @@ def draw(evening: Evening) -> None:
 
 def main() -> None:
     """Draw every picture."""
+    draw_page(IMAGES)
     for evening in (split, fleet):
         draw(evening(time.time() - PAST_SECONDS))
     subprocess.run([tool("pngquant"), "--force", "--ext", ".png", "--strip", *IMAGES.glob("*.png")], check=True)

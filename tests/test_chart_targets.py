@@ -114,6 +114,8 @@ def test_pods_that_share_the_targets_have_names_and_prometheus_asks_each() -> No
     assert set(services) == {FULL_NAME, f"{FULL_NAME}-shards"}
     governing = services[stateful["spec"]["serviceName"]]
     assert governing["spec"]["clusterIP"] == "None"
+    # One slow LocalAI holds back its Pod's readiness, and is not to hold back the pages of the others.
+    assert governing["spec"]["publishNotReadyAddresses"] is True
     carried = stateful["spec"]["template"]["metadata"]["labels"].items()
     assert governing["spec"]["selector"].items() <= carried
     assert stateful["spec"]["selector"]["matchLabels"].items() <= carried

@@ -7,6 +7,8 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -30,6 +32,8 @@ from support.processes import (
 
 from exporter import __version__
 from exporter.cli import COMMANDS
+from exporter.commands import stop_on_signals
+from exporter.errors import NO_THREAD, UsageError
 
 CANARY = "sk-canary-7f3a"
 
@@ -349,7 +353,7 @@ def test_serve_shows_localai(cluster_url: str) -> None:
         assert not any(name.endswith("_created") for name in names)
         status, landing = get(f"{served.url}/")
         assert status == 200
-        assert 'href="/metrics"' in landing
+        assert 'href="./metrics"' in landing
         assert get(f"{served.url}/nothing-here")[0] == 404
         written = stopped(served)
     assert re.match(
@@ -504,3 +508,37 @@ def test_the_key_and_the_token_are_shown_nowhere(name: str) -> None:
     for text in shown:
         assert CANARY not in text
         assert token not in text
+
+
+SIGNALLED = """
+import os, signal, threading, time
+from exporter.commands import stop_on_signals
+
+stop = stop_on_signals()
+
+def send():
+    while True:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.0001)
+
+threading.Thread(target=send, daemon=True).start()
+for _ in range(100_000):
+    stop.clear()
+os._exit(0)
+"""
+
+
+def test_a_signal_may_come_at_any_moment() -> None:
+    # Also while the main thread holds the lock of the event that its handler sets.
+    done = subprocess.run([sys.executable, "-c", SIGNALLED], timeout=PATIENCE_SECONDS, check=False)
+    assert done.returncode == 0
+
+
+def test_without_a_thread_for_signals_nothing_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(UsageError) as caught:
+        stop_on_signals()
+    assert str(caught.value) == NO_THREAD

@@ -149,6 +149,16 @@ class TestHealth:
         # A process that stood still has only just gone on.
         assert crew.is_well(1.0, HANG_SECONDS)
 
+    def test_of_those_that_are_gone_any_may_hang(
+        self, start: Callable[..., Crew], time: FakeClock, polls: Polls
+    ) -> None:
+        crew = start("hangs-1", "hangs-2")
+        time.advance(10 + HANG_SECONDS)
+        crew.change(["hangs-1", "hangs-2"], [polls.turn("b", 15.0)])
+        time.advance(1)
+        polls.wait("b")
+        assert crew.is_well(FOREVER, HANG_SECONDS)
+
     def test_a_schedule_that_turns_no_more_is_not_well(
         self, start: Callable[..., Crew], time: FakeClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -208,6 +218,61 @@ def test_where_no_further_thread_is_to_be_had_polls_wait_for_those_there_are(
     for name in ("a", "b"):
         polls.wait(name, 3)
     assert caplog.text.count("no further thread is to be had") == 1
+
+
+def delay_workers(monkeypatch: pytest.MonkeyPatch, delay: Callable[[], object]) -> None:
+    """Have `delay` called before each worker is started but the first."""
+    start = threading.Thread.start
+
+    def start_later(thread: threading.Thread) -> None:
+        if thread.name.startswith("poller-") and thread.name != "poller-1":
+            delay()
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_later)
+
+
+def test_nobody_waits_while_a_worker_starts(crew: Crew, polls: Polls, monkeypatch: pytest.MonkeyPatch) -> None:
+    starts, end = threading.Event(), threading.Event()
+
+    def delay() -> None:
+        starts.set()
+        assert end.wait(PATIENCE_SECONDS)
+
+    delay_workers(monkeypatch, delay)
+    crew.start()
+    crew.change((), [polls.turn("hangs-1", 60.0), polls.turn("hangs-2", 60.0)])
+    assert starts.wait(PATIENCE_SECONDS)
+    page = threading.Thread(target=crew.load)
+    page.start()
+    page.join(PATIENCE_SECONDS / 2)
+    waits = page.is_alive()
+    end.set()
+    page.join()
+    assert not waits
+
+
+def test_a_schedule_is_well_however_many_polls_begin_slowly(
+    polls: Polls, time: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crew = Crew(time.clock)
+    well = []
+
+    def delay() -> None:
+        time.advance(BEAT_SECONDS)
+        well.append(crew.is_well(FOREVER, HANG_SECONDS))
+
+    delay_workers(monkeypatch, delay)
+    names = [f"hangs-{number}" for number in range(10)]
+    polls.hanging.update(names)
+    crew.change((), [polls.turn(name, 60.0, 60.0) for name in names])
+    time.advance(1)  # all of them are due
+    crew.start()
+    for name in names:
+        polls.wait(name)
+    polls.released.set()
+    crew.stop()
+    assert well == [True] * 9
 
 
 def test_no_thread_at_all_is_said(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:

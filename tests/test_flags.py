@@ -259,10 +259,6 @@ VANISH = "--poll.interval and --poll.timeout together, 1m10s: series would vanis
 OVERRUN = "a poll has to end before the next one starts"
 
 BAD = [
-    (
-        {"--config.file": "/missing/targets.yml"},
-        "--config.file: /missing/targets.yml cannot be read (FileNotFoundError)",
-    ),
     ({"--config.shard": "3"}, f"--config.shard: '3' {NO_SHARD}"),
     ({"--config.shard": "-1/3"}, f"--config.shard: '-1/3' {NO_SHARD}"),
     ({"--config.shard": "1/3/5"}, f"--config.shard: '1/3/5' {NO_SHARD}"),
@@ -276,7 +272,7 @@ BAD = [
     ),
     (
         {"--config.file": str(FILE), "--web.telemetry-path": "/sd"},
-        "--web.telemetry-path /sd: with --config.file that path has a page already",
+        "--web.telemetry-path /sd: that path has another page already",
     ),
     ({"--config.file": str(FILE), "--localai.url": "http://a"}, TWICE.format("--localai.url")),
     (
@@ -327,6 +323,11 @@ BAD = [
         {"--localai.tls-ca-file": "/missing/ca.pem"},
         "--localai.tls-ca-file: /missing/ca.pem cannot be read (FileNotFoundError)",
     ),
+    (
+        {"--localai.tls-key-file": f"-----BEGIN PRIVATE KEY-----\n{CANARY}"},
+        "--localai.tls-key-file: the file cannot be read (FileNotFoundError)",
+    ),
+    ({"--localai.tls-key-file": "/"}, "--localai.tls-key-file: / cannot be read (IsADirectoryError)"),
     ({"--localai.tls-ca-file": "/"}, "--localai.tls-ca-file: / cannot be read (IsADirectoryError)"),
     (
         {"--web.config.file": "/missing/web.yml"},

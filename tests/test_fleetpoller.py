@@ -73,7 +73,7 @@ def test_a_failure_is_counted_and_keeps_the_last_good_view(time: FakeClock) -> N
     assert polled.poll().view is good.view
     outcome = polled.poll()
     assert outcome.view is good.view
-    assert outcome.failure == Failure(Reason.AUTH, "no admin's key")
+    assert outcome.failure == Failure(Reason.AUTH, "no admin's key", 403)
     assert outcome.failures[Reason.AUTH] == 2
     assert good.failures[Reason.AUTH] == 0
     outcome = polled.poll()

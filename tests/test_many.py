@@ -21,6 +21,7 @@ from exporter.many import Many
 from exporter.settings import Settings
 from exporter.shard import Shard
 from exporter.simulator import Simulator, parse_scenario
+from exporter.targets import parse_targets
 
 PATIENCE_SECONDS = 10.0
 
@@ -140,7 +141,16 @@ def test_the_list_has_every_target_where_it_was_asked_for(two: Running) -> None:
         }
         for name in ("a", "b")
     ]
-    assert b'<a href="/sd">' in two.get("/").body
+    assert b'<a href="./sd">' in two.get("/").body
+
+
+def test_each_target_has_its_own_json_and_all_have_a_list(two: Running) -> None:
+    for name, workers in (("a", 1), ("b", 2)):
+        said = json.loads(two.get(f"/api/v1/cluster?target={name}").body)
+        assert {role["role"]: role["total"] for role in said["roles"]}["worker"] == workers
+    assert [two.get(path).status for path in ("/api/v1/cluster", "/api/v1/cluster?target=c")] == [400, 404]
+    listed = json.loads(two.get("/api/v1/targets").body)["targets"]
+    assert [(one["name"], one["up"]) for one in listed] == [("a", True), ("b", True)]
 
 
 def test_a_change_leaves_alone_what_is_the_same(two: Running) -> None:
@@ -191,6 +201,29 @@ def test_it_is_read_again_for_a_request_only_where_that_may_be(running: Running)
     reply = running.get("/-/reload", "POST")
     assert (reply.status, b"--web.enable-lifecycle" in reply.body) == (403, True)
     assert running.get("/probe?target=a", "POST").status == 405
+
+
+def test_one_request_at_a_time_has_it_read_again(two: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, end = threading.Event(), threading.Event()
+
+    def parse(content: bytes, path: Path) -> object:
+        begun.set()
+        assert end.wait(PATIENCE_SECONDS)
+        return parse_targets(content, path)
+
+    monkeypatch.setattr("exporter.reload.parse_targets", parse)
+    replies: list[Reply] = []
+    first = threading.Thread(target=lambda: replies.append(two.get("/-/reload", "POST")))
+    first.start()
+    assert begun.wait(PATIENCE_SECONDS)
+    second = threading.Thread(target=lambda: replies.append(two.get("/-/reload", "POST")))
+    second.start()
+    second.join(PATIENCE_SECONDS / 2)
+    end.set()
+    first.join(PATIENCE_SECONDS)
+    second.join(PATIENCE_SECONDS)
+    assert [(reply.status, reply.headers.get("retry-after")) for reply in replies] == [(503, "1"), (200, None)]
+    assert two.get("/-/reload", "POST").status == 200
 
 
 def test_only_a_post_has_it_read_again(two: Running) -> None:

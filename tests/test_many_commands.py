@@ -15,6 +15,7 @@ from exporter.http1 import Request
 from exporter.probe import Probe
 
 FILE = "targets.yml"
+PATIENCE_SECONDS = 30.0
 
 
 @pytest.fixture
@@ -54,6 +55,13 @@ class TestCheck:
             f"--config.file: {path}: line 3: a target has no name: give it one, which becomes its label instance",
         ]
 
+    @pytest.mark.parametrize(("name", "error"), [("none.yml", "FileNotFoundError"), (".", "IsADirectoryError")])
+    def test_what_is_no_file(self, path: Path, name: str, error: str) -> None:
+        wrong = path.parent / name
+        done = run("--config.file", str(wrong), "--config.check")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f"--config.file: {wrong} cannot be read ({error})\n"
+
     def test_no_file(self) -> None:
         done = run("--config.check")
         assert done.returncode == 2
@@ -62,6 +70,15 @@ class TestCheck:
 
 def shard(text: str) -> dict[str, str]:
     return {"P2P_EXPORTER_CONFIG_SHARD": text}
+
+
+@pytest.mark.parametrize("command", [("serve", "--web.listen-address", "127.0.0.1:0"), ("once", "--target", "a")])
+def test_without_the_file_nothing_starts(tmp_path: Path, command: tuple[str, ...]) -> None:
+    done = run(*command, "--config.file", str(tmp_path / FILE))
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"localai-p2p-exporter: --config.file: {tmp_path / FILE} cannot be read (FileNotFoundError)\n"
+    )
 
 
 def test_a_server_does_not_start_with_a_wrong_file(path: Path) -> None:

@@ -212,6 +212,35 @@ def test_a_tls_file_that_is_none_is_an_error_with_its_target(path: Path, tmp_pat
     )
 
 
+def test_what_nobody_thought_of_is_shown_said_once_and_tried_again(
+    file: ConfigFile,
+    path: Path,
+    time: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    started = time.wall_now
+
+    def break_it(*_: object) -> None:
+        raise ValueError("s3cret")
+
+    write(path, "a", "c")
+    with monkeypatch.context() as patch:
+        patch.setattr("exporter.reload.parse_targets", break_it)
+        for _ in range(4):
+            file.look()
+        with pytest.raises(UsageError) as caught:
+            file.reload()
+    text = str(caught.value)
+    assert text.startswith(f"--config.file: {path}: internal error: ValueError at test_reload.py:")
+    assert file.reloads == Reloads(succeeded=False, success_at=started)
+    assert [vars(record)["fields"]["reason"] for record in caplog.records] == [text]
+    assert "s3cret" not in text
+    time.advance(RETRY_SECONDS)
+    file.look()
+    assert file.reloads == Reloads(succeeded=True, success_at=time.wall_now)
+
+
 @pytest.mark.usefixtures("watching")
 class TestWatching:
     """The thread that looks at the file, with the time between two looks cut short."""
@@ -269,5 +298,5 @@ class TestWatching:
         write(path, "d")
         again.set()
         assert applied.event.wait(PATIENCE_SECONDS)
-        assert "the file of the targets broke" in caplog.text
+        assert "internal error: ValueError" in str([vars(record).get("fields") for record in caplog.records])
         assert "s3cret" not in caplog.text

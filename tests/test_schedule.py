@@ -30,7 +30,7 @@ class World:
     Attributes:
         begun: when each target's polls began.
         due: when they were due.
-        most: the most that were under way at once.
+        most: the most that were under way at once, of those that were not removed.
     """
 
     def __init__(self, added: Iterable[Turn], takes: Callable[[str, float], float]) -> None:
@@ -55,7 +55,7 @@ class World:
                 self.due[turn.name].append(turn.due)
                 end = self.now + self.takes(turn.name, self.now)
                 heapq.heappush(self._ends, (end, next(self._number), turn))
-            self.most = max(self.most, len(self.schedule.under_way))
+            self.most = max(self.most, sum(not turn.is_gone for turn in self.schedule.under_way))
             due = self.schedule.next_due
             moments = [until, *([due] if due is not None else []), *([self._ends[0][0]] if self._ends else [])]
             self.now = max(self.now, min(moments))
@@ -190,6 +190,18 @@ def test_what_is_removed_while_it_waits_or_is_polled_ends_there() -> None:
     schedule.end(first, later + 1)
     assert schedule.next_due is None
     assert schedule.under_way == frozenset()
+
+
+def test_polls_of_those_that_were_removed_keep_no_worker_from_the_others() -> None:
+    well, gone = turns(2), [Turn(f"hangs-{number}", nothing, INTERVAL, TIMEOUT) for number in range(30)]
+    world = World([*well, *gone], lambda name, _: 4 * INTERVAL if name.startswith("hangs-") else QUICK)
+    world.run(INTERVAL)
+    for turn in gone:
+        world.schedule.remove(turn.name)
+    world.run(2 * INTERVAL)
+    assert world.schedule.under_way == set(gone)
+    assert world.latest(turn.name for turn in well) == 0
+    assert all(len(world.begun[turn.name]) >= 3 for turn in well)
 
 
 def test_one_of_the_same_name_begins_beside_the_one_that_ends() -> None:

@@ -126,7 +126,7 @@ def test_no_fault_brings_one_to_light(served: tuple[Served, Faulty]) -> None:
     assert localai.round.wait(PATIENCE_SECONDS)
     process = Path(f"/proc/{exporter.process.pid}")
     pages = {}
-    for path in ("/", "/metrics", "/-/healthy", "/-/ready", "/x"):
+    for path in ("/", "/metrics", "/api/v1/cluster", "/-/healthy", "/-/ready", "/x"):
         status, pages[path] = fetch(f"{exporter.url}{path}", f"{USER}:{PASSWORD}")
         assert status == (404 if path == "/x" else 200)
     for wrong in (f"{USER}:{PASSWORD}x", f"{PASSWORD}:{PASSWORD}", PASSWORD):

@@ -452,7 +452,8 @@ class TestLimits:
                 assert len(ask(server, "/").body) == size
         assert ask(own_server, "/page").status == HTTPStatus.OK
 
-    def test_64_clients_scrape_5_times_each(self, own_server: Server) -> None:
+    def test_64_clients_scrape_5_times_each(self, own_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(places_module, "GIVE_WAY_SECONDS", 60.0)  # these are not idle, the machine is busy
         failures: list[object] = []
 
         def scrape(number: int) -> None:

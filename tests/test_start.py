@@ -38,6 +38,9 @@ OTHER_COMMANDS = (
 WEB_CONFIGURATION = ("exporter.gate", "exporter.webguard", "bcrypt", "yaml")
 MANY = ("exporter.many", "exporter.targets", "exporter.schedule", "exporter.crew", "exporter.reload", "exporter.probe")
 DISTRIBUTED = ("exporter.distributed", "exporter.rows", "exporter.fleetpoller", "exporter.fleetcollector")
+LOOKING = ("exporter.page", "exporter.api", "exporter.clusterview", "exporter.advice")
+"""What only people look at."""
+
 SERVING = ("prometheus_client", "exporter.app", "exporter.server", "exporter.collector", "exporter.exposition")
 
 
@@ -128,7 +131,7 @@ def test_a_scrape_does_not_wait_for_the_loop(start: Start) -> None:
     assert start.turn < scrape_seconds / 5
 
 
-@pytest.mark.parametrize("module", OTHER_COMMANDS + WEB_CONFIGURATION + DISTRIBUTED + MANY)
+@pytest.mark.parametrize("module", OTHER_COMMANDS + WEB_CONFIGURATION + DISTRIBUTED + MANY + LOOKING)
 def test_a_server_never_loads_what_it_was_not_told_to_use(module: str, served: Mapping[str, str]) -> None:
     assert module not in served
     assert find_spec(module), "there is no such module any more"

@@ -180,7 +180,10 @@ BAD: Mapping[str, tuple[str, ...]] = {
     target('expect_host: [" "]'): ("line 4: expect_host: a host name is empty",),
     target("collector_token: 1"): ("line 4: collector_token must be true or false",),
     target("node_limit: -1"): ("line 4: node_limit: '-1' is no whole number from 0 on",),
-    target("tls_cert_file: /missing"): ("line 4: tls_cert_file: /missing cannot be read (FileNotFoundError)",),
+    target("tls_cert_file: /missing"): ("line 4: tls_cert_file: the file cannot be read (FileNotFoundError)",),
+    target(f"tls_key_file: |\n      -----BEGIN PRIVATE KEY-----\n      {CANARY}"): (
+        "line 4: tls_key_file: the file cannot be read (FileNotFoundError)",
+    ),
     target("tls_ca_file: ca.pem"): ("line 4: tls_ca_file: /nowhere/ca.pem cannot be read (FileNotFoundError)",),
     target(f"api_key_file: {CANARY}"): (
         "line 2: target home: api_key_file: the file cannot be read (FileNotFoundError)",
@@ -193,6 +196,7 @@ BAD: Mapping[str, tuple[str, ...]] = {
     target("labels: {__a: c}"): (f"line 4: labels: {NO_LABEL}",),
     target("labels: {instance: c}"): ("line 4: labels: cannot hold instance, which is the target's name",),
     target("labels: {host: c}"): ("line 4: labels: cannot hold host: the metrics have a label of that name",),
+    target("labels: {le: c}"): ("line 4: labels: cannot hold le: the metrics have a label of that name",),
     target("labels: {a: [c]}"): ("line 4: labels: must be plain text",),
     target("{cluster: a, labels: {cluster: b}}")
     .replace("    {", "    ")

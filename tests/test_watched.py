@@ -1,6 +1,7 @@
 """One LocalAI that is watched, and how that ends."""
 
 import threading
+from http import HTTPStatus
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -8,6 +9,7 @@ from support.clocks import FakeClock
 
 from exporter.app import make_poller
 from exporter.clock import Clock
+from exporter.http1 import say
 from exporter.poller import Poller
 from exporter.settings import Target
 from exporter.simulator import Simulator
@@ -61,7 +63,7 @@ def watched(asker: Asker) -> Watched:
             close=asker.close,
         )
 
-    return Watched(Metrics(CollectorRegistry()), store, make)
+    return Watched(Metrics(CollectorRegistry()), lambda _: say(HTTPStatus.OK, ""), store, make)
 
 
 def test_it_is_polled_when_it_is_told_to(watched: Watched, asker: Asker) -> None:

@@ -310,6 +310,7 @@ def guard(tmp_path: Path) -> WebGuard:
         ("/", REFUSED),
         ("", REFUSED),
         ("/metrics", REFUSED),
+        ("/api/v1/cluster", REFUSED),
         ("/nowhere", REFUSED),
     ],
 )

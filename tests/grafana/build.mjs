@@ -17,7 +17,7 @@ const forNode = {
 // Grafana's library goes into the bundle: Node itself cannot load its modules as they are.
 await build({ ...forNode, entryPoints: ['src/show.ts'], loader: { '.css': 'empty' } });
 
-await build({ ...forNode, entryPoints: ['src/draw.ts', 'src/typed.ts'], packages: 'external' });
+await build({ ...forNode, entryPoints: ['src/draw.ts', 'src/look.ts', 'src/typed.ts'], packages: 'external' });
 
 await build({
   entryPoints: ['src/page/page.tsx'],

@@ -1,7 +1,15 @@
 """What the dashboards and the rules leave out, and which queries may be silent, and why."""
 
+_OF_MANY = "of an exporter of many targets, and of no cluster: the dashboards are about clusters"
+
 UNSHOWN = {
     "localai_distributed_node_last_heartbeat_timestamp_seconds": "its age says the same, whatever the clocks",
+    "localai_p2p_exporter_config_last_reload_success_timestamp_seconds": _OF_MANY,
+    "localai_p2p_exporter_poll_workers": _OF_MANY,
+    "localai_p2p_exporter_polls_under_way": _OF_MANY,
+    "localai_p2p_exporter_targets": _OF_MANY,
+    "localai_p2p_exporter_targets_slow": _OF_MANY,
+    "localai_p2p_exporter_targets_waiting": _OF_MANY,
     "localai_p2p_node_info": "names to join by; of a node's name, service and tunnel none says how it is",
 }
 """Metrics that no panel and no rule reads."""
