@@ -5,11 +5,14 @@ from pathlib import Path
 
 from exporter import fleetmetrics, metrics, owncollector
 from exporter.buckets import DURATION_BUCKETS
+from exporter.cli import COMMANDS
 from exporter.errors import REASONS, Reason
 from exporter.families import Definition
+from exporter.flags import FLAGS, GROUPS, Flag
 from exporter.fleet import Listing, Status
 from exporter.model import Change, Hidden
 from exporter.retention import MODEL_LIMIT
+from exporter.targets import KEYS
 
 FOLDER = Path(__file__).parent
 
@@ -115,7 +118,95 @@ Of distributed mode:
 """
 
 
-PAGES = {"metrics.md": metrics_page}
+_CONFIGURATION_HEAD = """\
+# Configuration
+
+Generated from `exporter/flags.py`, `exporter/cli.py` and the keys of `exporter/targets.py` by `./run docs`.
+
+Every flag has a variable: `P2P_EXPORTER_` and the flag in capitals, dots and dashes as underscores. The flag is taken
+where both are given, and an empty variable counts as absent. A flag without a value is off by default: its variable
+takes `true` or `false`, and `--no-` before its name turns it off. The variable of one that may be given several times
+has commas between its values. A key is what stands for the flag in the file of `--config.file`
+([Several LocalAIs](targets.md)), where such flags and their variables are refused.
+
+Durations are written as Prometheus writes them: `15s`, `1m30s`. Sizes: `512KiB`, `32MiB`. No secret is a flag, as
+whoever lists processes reads them.
+"""
+
+_CONFIGURATION_TAIL = """
+## What is read again
+
+The files of the API key, of the web configuration and of the targets are read again by themselves when they change;
+everything else takes a restart. `SIGHUP` has the targets read again at once; without them it changes nothing, and a log
+line says so. `SIGTERM` and `SIGINT` end the exporter.
+
+## Paths
+
+| path | |
+|---|---|
+| `/metrics` | the metrics, or what `--web.telemetry-path` says |
+| `/` | the page of the cluster |
+| `/api/v1/cluster`, `/api/v1/targets` | its [JSON](api.md) |
+| `/-/healthy` | 200 while the process and its loop live |
+| `/-/ready` | 200 once the first poll has ended |
+| `/sd`, `/probe?target=NAME` | with `--config.file`: the list of the targets, and the metrics of one |
+| `POST /-/reload` | with `--web.enable-lifecycle`: has the targets read again |
+
+Neither of the health paths fails because LocalAI is down. `localai-p2p-exporter healthcheck` asks for the first, as the
+image does for its own health, and says in one line what is wrong.
+"""
+
+
+def configuration_page() -> str:
+    """Return docs/configuration.md."""
+    groups = "".join(
+        f"\n## {title}\n\n{_flags([flag for flag in FLAGS if flag.group == group])}" for group, title in GROUPS.items()
+    )
+    return f"{_CONFIGURATION_HEAD}{groups}{_commands()}{_CONFIGURATION_TAIL}"
+
+
+def _flags(flags: Iterable[Flag]) -> str:
+    keys = {flag.name: f"`{key}`" for key, flag in KEYS.items()}
+    rows = (
+        f"| `--{flag.name}` | {', '.join(f'`{name}`' for name in flag.variables)} | {keys.get(flag.name, '')} "
+        f"| {_default(flag)} | {_meaning(flag)} |\n"
+        for flag in flags
+    )
+    return f"| flag | variable | key | default | |\n|---|---|---|---|---|\n{''.join(rows)}"
+
+
+def _default(flag: Flag) -> str:
+    if not flag.metavar or flag.default in ("", "none"):
+        return ""
+    return flag.default if " " in flag.default else f"`{flag.default}`"
+
+
+def _meaning(flag: Flag) -> str:
+    choices = [f"One of {', '.join(f'`{choice}`' for choice in flag.choices)}."] if flag.choices else []
+    return " ".join([flag.text, *choices, *(["May be given several times."] if flag.repeatable else [])])
+
+
+def _commands() -> str:
+    rows = "".join(f"| `{name}` | {command.text} |\n" for name, command in COMMANDS.items())
+    options = "".join(
+        f"| `{name}` | `--{option.name}{f' {option.metavar}' if option.metavar else ''}` | {option.text} |\n"
+        for name, command in COMMANDS.items()
+        for option in command.options
+    )
+    return f"""
+## Commands
+
+| command | |
+|---|---|
+{rows}
+`localai-p2p-exporter COMMAND --help` has the flags of each. These are of one command alone, and have no variable:
+
+| command | flag | |
+|---|---|---|
+{options}"""
+
+
+PAGES = {"configuration.md": configuration_page, "metrics.md": metrics_page}
 """Each generated page and who writes it; a test holds the files to it."""
 
 

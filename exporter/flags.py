@@ -1,7 +1,6 @@
 """Every flag, its variable, its default and its words: the one table that parsing, `--help` and the docs read."""
 
 import argparse
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -25,13 +24,14 @@ class Flag(NamedTuple):
     """One flag.
 
     Attributes:
-        name: without the two dashes; the part before its first dot is its group in `--help`.
+        name: without the two dashes.
         parse: one value's text to its value; ValueError says what is wrong with it.
         default: as the documentation writes it; the value itself is `Settings`' and `Target`'s.
         text: one sentence for `--help` and the reference.
         metavar: what stands for the value in `--help`; empty for a switch, which takes none.
         repeatable: may be given more than once; its variable then takes a comma between two values.
         alias: another variable that is read when its own is not there.
+        choices: its values, where they are few.
     """
 
     name: str
@@ -41,12 +41,38 @@ class Flag(NamedTuple):
     metavar: str = ""
     repeatable: bool = False
     alias: str = ""
+    choices: tuple[str, ...] = ()
+
+    @property
+    def group(self) -> str:
+        """Which of `GROUPS` it is in."""
+        return self.name.partition(".")[0]
 
     @property
     def variable(self) -> str:
         """The environment variable of this flag."""
         return VARIABLE_PREFIX + self.name.replace(".", "_").replace("-", "_").upper()
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """All that are read for it, the first one that holds something."""
+        return (self.variable, self.alias) if self.alias else (self.variable,)
+
+
+GROUPS = {
+    "localai": "Where LocalAI is",
+    "poll": "When it is asked",
+    "collector": "What it is asked for besides",
+    "node": "Which nodes have series of their own",
+    "expect": "What should be there",
+    "config": "Several LocalAIs, in a file",
+    "web": "What is served, and where",
+    "log": "What is logged",
+}
+"""What flags are for, by the parts of their names before the first dot."""
+
+_LEVELS = ("debug", "info", "warn", "error")
+_FORMATS = ("logfmt", "json")
 
 FLAGS = (
     Flag(
@@ -199,8 +225,8 @@ FLAGS = (
         "Let POST /-/reload have the targets' file read again.",
     ),
     Flag("web.disable-exporter-metrics", switch, "false", "Leave out process_* and python_*."),
-    Flag("log.level", one_of("debug", "info", "warn", "error"), "info", "The least severe lines to write.", "LEVEL"),
-    Flag("log.format", one_of("logfmt", "json"), "logfmt", "How log lines are written.", "FORMAT"),
+    Flag("log.level", one_of(*_LEVELS), "info", "The least severe lines to write.", "LEVEL", choices=_LEVELS),
+    Flag("log.format", one_of(*_FORMATS), "logfmt", "How log lines are written.", "FORMAT", choices=_FORMATS),
 )
 
 TARGET = ("localai.", "poll.", "node.", "expect.", "collector.")
@@ -216,28 +242,22 @@ def known_flags(beginnings: Sequence[str]) -> list[Flag]:
 
 
 def add_flags(parser: argparse.ArgumentParser, beginnings: Sequence[str] = ("",)) -> None:
-    """Add the flags whose names begin so to a parser, grouped; it collects their texts, `load_settings` reads them."""
-    for title, flags in itertools.groupby(known_flags(beginnings), key=lambda flag: flag.name.partition(".")[0]):
-        group = parser.add_argument_group(title)
-        for flag in flags:
-            variables = ", ".join(f"${name}" for name in (flag.variable, flag.alias) if name)
-            words = " ".join(
-                part for part in (flag.text, f"[{flag.default}]" if flag.default else "", f"[{variables}]") if part
-            )
-            if flag.metavar:
-                group.add_argument(f"--{flag.name}", dest=flag.name, action="append", metavar=flag.metavar, help=words)
-                continue
-            for name, value, shown in ((flag.name, "true", words), (f"no-{flag.name}", "false", argparse.SUPPRESS)):
-                group.add_argument(f"--{name}", dest=flag.name, action="append_const", const=value, help=shown)
+    """Add the flags whose names begin so to a parser, which collects their texts; `load_settings` reads them."""
+    for flag in known_flags(beginnings):
+        if flag.metavar:
+            parser.add_argument(f"--{flag.name}", dest=flag.name, action="append")
+            continue
+        for name, value in ((flag.name, "true"), (f"no-{flag.name}", "false")):
+            parser.add_argument(f"--{name}", dest=flag.name, action="append_const", const=value)
 
 
 def _given(flag: Flag, flags: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[list[str], str]:
     """Return the texts given for a flag and where they came from; the command line goes before the environment."""
     if flags.get(flag.name):
         return flags[flag.name], f"--{flag.name}"
-    for variable in (flag.variable, flag.alias):
+    for variable in flag.variables:
         # An empty variable is how a compose file or a chart leaves one out.
-        if variable and environ.get(variable):
+        if environ.get(variable):
             text = environ[variable]
             return ([part.strip() for part in text.split(",")] if flag.repeatable else [text]), variable
     return [], ""

@@ -76,6 +76,15 @@ def test_the_notes_never_show_a_secret(name: str) -> None:
     assert "sk-only-for-this-test" not in notes(name)
 
 
+def test_the_values_to_start_with_render() -> None:
+    page = (CHART.parents[1] / "docs" / "getting-started.md").read_text("utf-8")
+    (values,) = re.findall(r"```yaml\n# values\.yaml\n(.*?)```", page, re.DOTALL)
+    found = {one["kind"]: one for one in render(yaml.safe_load(values))}
+    for kind in ("ServiceMonitor", "PrometheusRule"):
+        assert found[kind]["metadata"]["labels"]["release"] == "kube-prometheus-stack"
+    assert {"Deployment", "ConfigMap"} <= found.keys()
+
+
 def test_the_examples_of_the_readme_render() -> None:
     text = (CHART / "README.md").read_text("utf-8")
     blocks = [block.partition("```")[0] for block in text.split("```yaml\n")[1:]]

@@ -31,13 +31,14 @@ from support.processes import (
 )
 
 from exporter import __version__
-from exporter.cli import COMMANDS, stop_on_signals
+from exporter.cli import COMMANDS
+from exporter.commands import stop_on_signals
 from exporter.errors import NO_THREAD, UsageError
 
 CANARY = "sk-canary-7f3a"
 
 SEE_HELP = "See --help; LocalAI's API key goes into --localai.api-key-file"
-COMMAND_LIST = "the commands are serve, once, doctor, demo, healthcheck"
+COMMAND_LIST = "the commands are serve, once, doctor, demo, healthcheck, completion"
 
 STOP_SECONDS = 2.0
 """What a supervisor is promised."""
@@ -94,13 +95,18 @@ def test_version() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, f"localai-p2p-exporter {__version__}\n", "")
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("-h",), ("doctor", "--help")], ids=" ".join)
-def test_help(arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [(("--help",), "serve"), (("-h",), "serve"), (("doctor", "--help"), "doctor")],
+    ids=["long", "short", "command"],
+)
+def test_help(arguments: tuple[str, ...], name: str) -> None:
     done = run(*arguments)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("usage: localai-p2p-exporter [serve|once|doctor|demo|healthcheck] [flags]\n")
-    assert all(f"  {name:<13}{known.text}" in done.stdout for name, known in COMMANDS.items())
-    assert "--localai.url URL" in done.stdout
+    usage, text, _ = done.stdout.split("\n\n", 2)
+    assert usage == f"usage: localai-p2p-exporter {name} [flags]"
+    assert " ".join(text.split()) == COMMANDS[name].text
+    assert "\n  --localai.url URL\n" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -506,7 +512,7 @@ def test_the_key_and_the_token_are_shown_nowhere(name: str) -> None:
 
 SIGNALLED = """
 import os, signal, threading, time
-from exporter.cli import stop_on_signals
+from exporter.commands import stop_on_signals
 
 stop = stop_on_signals()
 

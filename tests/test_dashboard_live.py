@@ -9,6 +9,7 @@ from generate import FILES, FOLDER, RECORDS_FILE
 from support import answered
 from support.answered import Chosen, answers, check_names
 from support.asking import Answers, Asking, Series
+from support.cookbook import OF_P2P, short
 from support.dashboard import P2P
 from support.exemptions import ELSEWHERE, EMPTY, SHORT, WHOLE
 from support.facts import Facts
@@ -88,6 +89,11 @@ def test_every_query_gives_something_under_some_choice(live: Scene, now: float) 
         asking = Asking(DASHBOARD, live.servers["ruled"], window(now), chosen)
         silent -= {place for place, series in answers(asking, DASHBOARD) if series}
     assert silent == ELSEWHERE.keys()
+
+
+@pytest.mark.parametrize("query", OF_P2P, ids=short)
+def test_a_query_of_the_cookbook_is_answered(live: Scene, now: float, query: str) -> None:
+    assert live.servers["bare"].ask("query", query=query, time=now)["data"]["result"]
 
 
 def test_without_our_rules_only_alerts_are_missing(live: Scene, now: float) -> None:

@@ -6,6 +6,7 @@ import pytest
 from generate import FILES, FOLDER
 from support.answered import Chosen, answers, check_answers, check_names
 from support.asking import Asking
+from support.cookbook import OF_DISTRIBUTED, short
 from support.dashboard import DISTRIBUTED
 from support.fleet_numbers import NUMBERS, Fleet
 from support.fleet_scene import HOME, INSTANCES, LAB, LAB_NODES, FleetScene, fleet_scene
@@ -75,6 +76,11 @@ def now(live: FleetScene) -> float:
 
 def window(now: float) -> Window:
     return Window(now - RANGE_SECONDS, now)
+
+
+@pytest.mark.parametrize("query", OF_DISTRIBUTED, ids=short)
+def test_a_query_of_the_cookbook_is_answered(live: FleetScene, now: float, query: str) -> None:
+    assert live.server.ask("query", query=query, time=now)["data"]["result"]
 
 
 @pytest.mark.parametrize("chosen", CHOSEN.values(), ids=CHOSEN)

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,16 @@ from support.prometheus import tool
 from exporter import __version__
 from exporter.cli import COMMANDS
 from exporter.errors import REASONS, Reason
-from exporter.flags import FLAGS
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text("utf-8")
+PAGES = {
+    str(file.relative_to(ROOT)): file.read_text("utf-8")
+    for file in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("helm/*/*.md"))
+}
+README = PAGES["README.md"]
+
+MOTTO = 60
+"""So many characters may be said twice."""
 
 
 def _generated() -> dict[str, str]:
@@ -35,24 +42,6 @@ def test_every_reason_has_a_meaning() -> None:
     assert set(REASONS) == set(Reason)
 
 
-def test_the_readme_has_every_flag_and_no_other() -> None:
-    section = README.partition("## Configuration")[2].partition("\n## ")[0]
-    rows = [line for line in section.splitlines() if line.startswith("| `--")]
-    named = re.findall(r"`--([a-z0-9.-]+)`", " ".join(row.split("|")[1] for row in rows))
-    assert named == [flag.name for flag in FLAGS]
-
-
-@pytest.mark.parametrize("flag", [flag for flag in FLAGS if flag.metavar], ids=lambda flag: flag.name)
-def test_the_readme_has_a_flags_default(flag: object) -> None:
-    name, default = getattr(flag, "name", ""), getattr(flag, "default", "")
-    (row,) = [line for line in README.splitlines() if line.startswith("| `--") and f"`--{name}`" in line]
-    cell = row.split("|")[2].replace("`", "").strip()
-    if name in ("log.level", "log.format"):
-        assert default in cell.split(", ")
-    else:
-        assert cell == ("" if default == "none" else default.partition(",")[0])
-
-
 def test_the_readme_begins_with_the_two_commands() -> None:
     block = README.partition("```sh\n")[2].partition("```")[0]
     assert [line.split("#")[0].split() for line in block.splitlines()] == [["./run", "demo"], ["./run", "test"]]
@@ -61,15 +50,15 @@ def test_the_readme_begins_with_the_two_commands() -> None:
     assert all(f"./run {name}" in usage.stderr for name in ("demo", "test", "long", "lock", "docs"))
 
 
-def test_the_readme_names_commands_that_are_there() -> None:
-    named = set(re.findall(r"localai-p2p-exporter (\w+)\b", README))
+def test_pages_name_commands_that_are_there() -> None:
+    named = {name for page in PAGES.values() for name in re.findall(r"localai-p2p-exporter ([a-z]+)\b", page)}
     assert named <= set(COMMANDS)
     assert named >= set(COMMANDS) - {"serve", "demo"}
 
 
 @pytest.mark.prometheus
-def test_promtool_accepts_the_readmes_configuration(tmp_path: Path) -> None:
-    blocks = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+def test_promtool_accepts_the_configuration_to_start_with(tmp_path: Path) -> None:
+    blocks = re.findall(r"```yaml\n((?:scrape_configs|rule_files):.*?)```", PAGES["docs/getting-started.md"], re.DOTALL)
     (tmp_path / "prometheus.yml").write_text("".join(blocks), "utf-8")
     (tmp_path / "rules").symlink_to(ROOT / "prometheus" / "rules")
     done = subprocess.run(
@@ -83,16 +72,54 @@ def test_promtool_accepts_the_readmes_configuration(tmp_path: Path) -> None:
     assert done.stdout.count("rules found") == len(blocks[1].split("- ")) - 1
 
 
+def test_the_index_has_every_page() -> None:
+    pages = {file.name for file in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    listed = re.findall(r"^\| \[([^]]+)\]\(\1\) \|", PAGES["docs/README.md"], re.MULTILINE)
+    assert sorted(listed) == sorted(pages)
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    pages = {name for name in PAGES if name.startswith("docs/")} - {"docs/README.md"}
+    assert set(re.findall(r"\]\((docs/[^)#]+\.md)\)", README)) == pages
+
+
+def sentences(page: str) -> Iterator[str]:
+    """Give the sentences of a page's paragraphs and lists, in one line each."""
+    prose = re.sub(r"^( *)```.*?^\1```$|<!--.*?-->", "", page, flags=re.DOTALL | re.MULTILINE)
+    for paragraph in re.split(r"\n\s*\n|\n(?=[-#|]|\d\. )", prose):
+        text = re.sub(r"^(?:[-#]+|\d+\.) ", "", " ".join(paragraph.split()))
+        yield from re.split(r"(?<=[.:]) (?=[A-Z`*\[])", text)
+
+
+def test_a_sentence_is_found_wherever_it_stands() -> None:
+    page = "# Head\n\nOne. Two\nlines: Three.\n\n- Four.\n1. Five.\n\n```sh\nSix.\n```\n"
+    assert list(sentences(page)) == ["Head", "One.", "Two lines:", "Three.", "Four.", "Five.", ""]
+
+
+def test_no_sentence_stands_twice() -> None:
+    places: dict[str, set[str]] = {}
+    for name, page in PAGES.items():
+        for sentence in sentences(page):
+            places.setdefault(sentence, set()).add(name)
+    twice = {sentence: names for sentence, names in places.items() if len(names) > 1 and len(sentence) > MOTTO}
+    assert twice == {}
+
+
 def test_one_version() -> None:
     assert run("--version").stdout == f"localai-p2p-exporter {__version__}\n"
     assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize(
-    "file",
-    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("helm/*/*.md")],
-    ids=lambda file: str(file.relative_to(ROOT)),
-)
-def test_links_lead_somewhere(file: Path) -> None:
-    for target in re.findall(r"\]\((?!https?://)([^)#]+)", file.read_text("utf-8")):
-        assert (file.parent / target).exists(), target
+def anchors(page: str) -> set[str]:
+    """Return those that a page's headings have on GitHub."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", page, flags=re.DOTALL | re.MULTILINE), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_lead_somewhere(name: str) -> None:
+    file = ROOT / name
+    for target, anchor in re.findall(r"\]\((?!https?://)([^)#]*)(?:#([^)]+))?\)", PAGES[name]):
+        there = file.parent / target if target else file
+        assert there.exists(), target
+        assert not anchor or anchor in anchors(there.read_text("utf-8")), f"{target}#{anchor}"

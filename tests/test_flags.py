@@ -8,7 +8,7 @@ import pytest
 
 from exporter.cli import COMMANDS, main
 from exporter.errors import UsageError
-from exporter.flags import FLAGS, LOOP_FREE, Flag, add_flags, load_settings, unknown_variables
+from exporter.flags import FLAGS, GROUPS, LOOP_FREE, Flag, add_flags, load_settings, unknown_variables
 from exporter.settings import ApiKeyFile, ListenAddress, Secret, Settings
 from exporter.shard import Shard
 
@@ -435,27 +435,44 @@ def test_every_flag_is_documented(flag: Flag) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_help_names_every_flag_of_the_command_and_its_variable(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_names_every_flag_of_the_command_and_its_variable(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit) as caught:
         main([name, "--help"], {})
     assert caught.value.code == 0
     out, err = capsys.readouterr()
     assert err == ""
-    words = " ".join(out.split())
-    known = [flag for flag in FLAGS if flag.name.startswith(tuple(COMMANDS[name].flags))]
-    assert known
+    assert max(len(line) for line in out.splitlines()) <= 80
+    words, command = " ".join(out.split()), COMMANDS[name]
+    known = [flag for flag in FLAGS if flag.name.startswith(tuple(command.flags))]
     for flag in known:
-        usage = f"--{flag.name} {flag.metavar}".strip()
-        assert f"{usage} {flag.text}" in words
+        assert f"--{flag.name} {flag.metavar}".strip() + f" {flag.text}" in words
         assert f"${flag.variable}" in words
-        assert f"[{flag.default}]" in words or not flag.default
+        default = command.defaults.get(flag.variable, flag.default)
+        assert f"Default: {default}." in words or default in ("", "none", "false")
     for flag in set(FLAGS) - set(known):
         assert f"--{flag.name} " not in words
         assert f"${flag.variable}" not in words
-    groups = {flag.name.partition(".")[0] for flag in known}
-    assert {group for group in groups if f"\n{group}:\n" in out} == groups
-    for other, command in COMMANDS.items():
-        assert f"{other} {command.text}" in words
+    titles = {group for group, title in GROUPS.items() if f"\n{title}:\n" in out}
+    assert titles == {flag.group for flag in known}
+    for option in command.options:
+        assert f"--{option.name} {option.metavar}".strip() + f" {option.text}" in words
+    for other, listed in COMMANDS.items():
+        assert f"{other} {listed.text}" in words
+
+
+def test_every_group_of_flags_has_a_title() -> None:
+    assert {flag.group for flag in FLAGS} == set(GROUPS)
+
+
+@pytest.mark.parametrize("flag", [flag for flag in FLAGS if flag.choices], ids=lambda flag: flag.name)
+def test_the_values_of_a_flag_are_those_that_it_takes(flag: Flag) -> None:
+    assert [flag.parse(text) for text in flag.choices] == list(flag.choices)
+    assert flag.default in flag.choices
+    with pytest.raises(ValueError, match=", ".join(flag.choices)):
+        flag.parse("another")
 
 
 def test_a_single_poll_knows_the_flags_that_touch_it() -> None:

@@ -28,7 +28,13 @@ ASKING = (
 )
 """What asks LocalAI, and what that is made with."""
 
-OTHER_COMMANDS = ("exporter.doctor", "exporter.healthcheck", "exporter.simulator", "exporter.textfile")
+OTHER_COMMANDS = (
+    "exporter.doctor",
+    "exporter.healthcheck",
+    "exporter.manual",
+    "exporter.simulator",
+    "exporter.textfile",
+)
 WEB_CONFIGURATION = ("exporter.gate", "exporter.webguard", "bcrypt", "yaml")
 MANY = ("exporter.many", "exporter.targets", "exporter.schedule", "exporter.crew", "exporter.reload", "exporter.probe")
 DISTRIBUTED = ("exporter.distributed", "exporter.rows", "exporter.fleetpoller", "exporter.fleetcollector")
