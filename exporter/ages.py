@@ -29,6 +29,7 @@ class Ages:
     def __init__(self, definition: Definition, labels: Iterable[str], last_seen: Iterable[float], at: float) -> None:
         self._at = _hundredths(at)
         self._old: list[int] = []
+        self._near = 0
         picks = map(self._place, map(_hundredths, last_seen))
         # One pick alone would be given without a tuple around it: so there is one more, which is cut off.
         self._templates = [
@@ -36,19 +37,20 @@ class Ages:
         ]
 
     def _place(self, moment: int) -> int:
-        """Return where the text of an age is to be found: in a list, and behind it for the old ones."""
+        """Return where the text of an age is to be found in a list: from its end on for the old ones."""
         age = self._at - moment
         if 0 <= age < _NEAR:
+            self._near = max(self._near, age + 1)
             return age
         self._old.append(moment)
-        return _NEAR + len(self._old) - 1
+        return -len(self._old)
 
     def texts(self, now: float) -> Iterator[bytes]:
         """Yield the text with the ages of that moment, piece by piece."""
         at = _hundredths(now)
         minutes, beyond = divmod(at - self._at, _NEAR)
-        ages = _texts(minutes)[beyond : beyond + _NEAR]
-        ages += [_text(at - moment) for moment in self._old]
+        ages = _texts(minutes)[beyond : beyond + self._near]  # no more than there are: few nodes are to cost little
+        ages += [_text(at - moment) for moment in reversed(self._old)]
         for template, pick in self._templates:
             yield template % pick(ages)[:-1]
 
