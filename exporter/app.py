@@ -18,7 +18,8 @@ from exporter.listen import bind, bind_all
 from exporter.log import fields
 from exporter.loop import Loop, Single
 from exporter.resolver import Resolver
-from exporter.server import CLOSE_SECONDS, Route, Server
+from exporter.router import Route, Router
+from exporter.server import CLOSE_SECONDS, Server
 from exporter.settings import Settings, Target
 from exporter.store import Store
 from exporter.transport import tls_context
@@ -188,11 +189,11 @@ class Exporter:
         if sockets is None:
             sockets = bind_all(settings.listen_addresses, "--web.listen-address")
         try:
-            self._servers.append(Server(sockets, table, guard, posts=loop.posts))
+            self._servers.append(Server(sockets, Router(table, guard, loop.posts)))
             if settings.health_address:
                 # A server of its own, so that nothing that happens to the other one keeps a probe waiting.
                 health = bind(settings.health_address, "--web.health-address")
-                self._servers.append(Server([health], health_routes(self.is_healthy, self.is_ready), name="health"))
+                self._servers.append(Server([health], Router(health_routes(self.is_healthy, self.is_ready)), "health"))
             _log.info(
                 "serving",
                 extra=fields(urls=" ".join(self.urls), metrics=settings.telemetry_path, **loop.told),

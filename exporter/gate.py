@@ -29,6 +29,10 @@ class Gate:
         """Whether the client's certificate lets it stay."""
         return self._config.check_peer(connection)
 
+    def asks(self, path: str) -> bool:
+        """Whether it takes credentials to read a path."""
+        return self._config.asks(path)
+
     def authorize(self, path: str, headers: Mapping[str, str]) -> Response | None:
         """Return None where the credentials, or the path, let the request go on; else a 401 or a 503."""
         # Two headers arrive as one with a comma between, which is no credentials.

@@ -19,8 +19,11 @@ class Guard(Protocol):
     def admits(self, connection: ssl.SSLSocket) -> bool:
         """Tell whether a client may stay, after its handshake; `getpeercert()` says who it is. It must not wait."""
 
+    def asks(self, path: str) -> bool:
+        """Tell whether a path is not everybody's, and `authorize` has to be asked. It must not wait."""
+
     def authorize(self, path: str, headers: Mapping[str, str]) -> Response | None:
-        """Return None where the request may go on, or what is answered instead.
+        """Return None where the request may go on, or what is answered instead. It may wait.
 
         Args:
             path: exactly the one that is looked up afterwards.
@@ -41,6 +44,10 @@ class Open:
     def admits(self, connection: ssl.SSLSocket) -> bool:  # noqa: ARG002
         """Return True."""
         return True
+
+    def asks(self, path: str) -> bool:  # noqa: ARG002
+        """Return False."""
+        return False
 
     def authorize(self, path: str, headers: Mapping[str, str]) -> Response | None:  # noqa: ARG002
         """Return None."""

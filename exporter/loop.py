@@ -7,7 +7,7 @@ from typing import Protocol
 
 from exporter.clock import Clock
 from exporter.log import fields, origin
-from exporter.server import Route
+from exporter.router import Route
 from exporter.settings import CLUSTER_PATH, Target
 from exporter.watched import Watched
 

@@ -20,8 +20,8 @@ from exporter.owncollector import OwnCollector
 from exporter.probe import Probe
 from exporter.reload import ConfigFile, Ready
 from exporter.resolver import Resolver
+from exporter.router import Route
 from exporter.schedule import Turn
-from exporter.server import Route
 from exporter.settings import (
     CLUSTER_PATH,
     DISCOVERY_PATH,

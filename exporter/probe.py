@@ -5,7 +5,7 @@ from http import HTTPStatus
 from urllib.parse import parse_qsl
 
 from exporter.http1 import Request, Response, say
-from exporter.server import Route
+from exporter.router import Route
 
 
 class Probe:

@@ -2,28 +2,28 @@
 
 One thread does all the waiting: it accepts, shakes hands, reads requests and sends answers, on sockets that never
 block. A client that is silent, slow or half gone holds a descriptor and a few kilobytes, never a thread; only a request
-that has arrived whole goes to one of the workers. With a thread for each of 16 connections, 200 clients that drip, and
-connect again when they are dropped, made a scrape wait for 8 s; here it takes 3 ms.
+that has arrived whole is answered, and by one of the workers where that takes time. With a thread for each of 16
+connections, 200 clients that drip and connect again when dropped made a scrape wait for 8 s; here it takes 3 ms.
 """
 
-import errno
 import logging
 import resource
 import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 
+from exporter.acceptor import Acceptor
 from exporter.connection import Connection, Gone, Stage
-from exporter.guard import OPEN, Guard
-from exporter.http1 import Refused, Request, Response, answer_head, say
+from exporter.http1 import Refused, Response, answer_head, say
 from exporter.listen import url
 from exporter.log import fields, origin
 from exporter.places import PAGES, Places, idlest
+from exporter.router import Router
 from exporter.workers import Workers
 
 _log = logging.getLogger(__name__)
@@ -41,69 +41,52 @@ CLOSE_SECONDS = 1.5
 """What an answer on the way gets when the program is told to stop: a supervisor counts two seconds."""
 
 WORKERS = 4
-"""The threads that make answers. They share one interpreter lock: more of them make no page sooner."""
+"""The threads that make answers which may take long. They share one interpreter lock: more make no page sooner."""
 
 BEAT_SECONDS = 1.0
 """How often the thread that waits turns at least, so that one that hangs is told from one that has nothing to do."""
 
-_BACKLOG = 1_024  # a connection that finds it full is tried again only after a second
 _ACCEPTED_AT_ONCE = 16
 _ENDING_SECONDS = 1.0  # what a thread takes that only has to hear of it, many times over
-_PAUSE_SECONDS = 0.1  # between two tries to accept where there is no room, or no descriptor
-
-Route = Callable[[Request], Response]
 
 
 class Server:
-    """Serves a table of routes on some sockets from threads of its own, from its making until `close`.
+    """Serves what a router answers on some sockets from threads of its own, from its making until `close`.
 
     Args:
         sockets: bound ones; the server closes them. They share its limits.
-        table: from each path to what answers there.
-        guard: who may ask.
+        router: what is answered, and to whom.
         name: of its threads.
-        posts: the paths among them that take a POST besides; it has no body.
 
     Raises:
         RuntimeError: no thread is to be had.
     """
 
-    def __init__(
-        self,
-        sockets: Sequence[socket.socket],
-        table: Mapping[str, Route],
-        guard: Guard = OPEN,
-        name: str = "web",
-        posts: Collection[str] = (),
-    ) -> None:
-        self._sockets = sockets
-        self._table = table
-        self._guard = guard
-        self._posts = posts
-        secure = guard.tls() is not None
+    def __init__(self, sockets: Sequence[socket.socket], router: Router, name: str = "web") -> None:
+        self._router = router
+        self._guard = router.guard
+        secure = self._guard.tls() is not None
         self._urls = tuple(url(sock, secure=secure) for sock in sockets)
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         # Half of them stay free for the rest of the program.
         self._held = HELD if descriptors == resource.RLIM_INFINITY else max(PAGES, min(HELD, descriptors // 2))
         self._connections: dict[Connection, int] = {}  # to the selector's events that each is registered for
+        self._asked: list[Connection] = []  # whose requests have arrived whole since the last turn answered such
         self._places = Places(self._drop)
-        self._listening = False
-        self._listen_from = 0.0
-        self._short = False
         self._turned_at = time.monotonic()
         self._closing = threading.Event()
         self._closed_to_new = threading.Event()
         self._abandon = threading.Event()
         self._selector = selectors.DefaultSelector()
         self._alarm, self._bell = socket.socketpair()
-        for sock in (*sockets, self._alarm, self._bell):
+        self._acceptor = Acceptor(sockets, self._selector)
+        for sock in (self._alarm, self._bell):
             sock.setblocking(False)
         self._selector.register(self._bell, selectors.EVENT_READ)
         self._workers = Workers(WORKERS, name, self._respond, self._ring)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         try:
-            for sock in sockets:
-                sock.listen(_BACKLOG)
+            self._acceptor.listen()
             self._workers.start()
             self._thread.start()
         except RuntimeError:
@@ -158,8 +141,9 @@ class Server:
         for connection in self._connections:
             connection.close()
         self._connections.clear()
-        for sock in (*self._sockets, self._alarm, self._bell):
-            sock.close()
+        self._acceptor.close()
+        self._alarm.close()
+        self._bell.close()
         self._selector.close()
         self._closed_to_new.set()
         self._workers.stop()
@@ -174,6 +158,7 @@ class Server:
                     self._bell.recv(4_096)
             elif isinstance(key.fileobj, socket.socket):
                 self._accept(key.fileobj)
+        self._answer_asked()
         while done := self._workers.finished():
             self._finish(*done)
         now = self._turned_at = time.monotonic()
@@ -183,13 +168,14 @@ class Server:
             self._workers.do(connection)
         if self._closing.is_set() and not self._closed_to_new.is_set():
             self._close_to_new()
-        self._listen(now)
+        self._acceptor.register(now)
 
     def _patience(self, now: float) -> float:
         """Return for how many seconds nothing is to be done unless somebody moves."""
-        moments = [now + BEAT_SECONDS, *(one.deadline for one in self._connections), *self._places.next_free()]
-        if not self._listening and not self._closing.is_set():
-            moments.append(self._listen_from)
+        if self._asked:
+            return 0.0
+        deadlines = (one.deadline for one in self._connections)
+        moments = now + BEAT_SECONDS, *deadlines, *self._places.next_free(), *self._acceptor.ends_pause()
         return max(0.0, min(moments) - now)
 
     def _step(self, connection: Connection, do: Callable[[float], None]) -> None:
@@ -213,10 +199,14 @@ class Server:
         if stage is not Stage.SEND:
             self._places.leave(connection)
         if stage is Stage.ANSWER:
-            self._workers.do(connection)
+            self._asked.append(connection)  # when all that arrived was read: one page may do for several
         elif stage is not Stage.SEND and self._closing.is_set():
             self._drop(connection)
-            return
+        else:
+            self._register(connection)
+
+    def _register(self, connection: Connection) -> None:
+        """Have the selector wait for what the connection wants."""
         registered = self._connections[connection]
         if connection.wanted != registered:
             if not registered:
@@ -226,6 +216,20 @@ class Server:
             else:
                 self._selector.unregister(connection.sock)
             self._connections[connection] = connection.wanted
+
+    def _answer_asked(self) -> None:
+        """Answer the requests that arrived: here, where that takes no longer than to have a worker do it."""
+        asked, self._asked = self._asked, []
+        for connection in asked:
+            if connection not in self._connections:
+                continue
+            response = self._router.at_once(connection.request)
+            if response is None:
+                self._workers.do(connection)
+            else:
+                self._finish(connection, response)
+            if connection in self._connections:
+                self._register(connection)
 
     def _finish(self, connection: Connection, response: Response) -> None:
         if connection not in self._connections:
@@ -238,18 +242,9 @@ class Server:
 
     def _respond(self, connection: Connection) -> Response:
         """Make the answer, in a worker's thread."""
-        request = connection.request
         if connection.is_closed:
             return say(HTTPStatus.REQUEST_TIMEOUT, "Too late.")
-        try:
-            response = self._guard.authorize(request.path, request.headers)
-            if response is None:
-                route = self._table.get(request.path)
-                response = route(request) if route else say(HTTPStatus.NOT_FOUND, "Not found.")
-        except BaseException as bug:  # noqa: BLE001 - one bad page must not take a thread down unsaid
-            _log.error("a page could not be made", extra=fields(error=type(bug).__name__, at=origin(bug)))
-            return say(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error.")
-        return response
+        return self._router.respond(connection.request)
 
     def _send(self, connection: Connection, response: Response, now: float) -> None:
         request = connection.request
@@ -264,7 +259,7 @@ class Server:
             self._places.leave(connection)
         self._places.give_up(connection)
         connection.close()
-        self._listen_from = 0.0
+        self._acceptor.resume()
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(_ACCEPTED_AT_ONCE):  # then it is the others' turn
@@ -274,31 +269,24 @@ class Server:
             if is_full and idle is None:
                 idle = idlest((one for one in self._connections if one.is_asking), now, HASTE_SECONDS)
             if is_full and idle is None:
-                # What waits longer waits in the kernel's backlog, where it costs nothing.
-                self._listen_from = now + _PAUSE_SECONDS
+                self._acceptor.pause(now)
                 return
             try:
-                sock, _ = listener.accept()
-            except (BlockingIOError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                # No descriptor, or no memory. The listener stays ready: without a pause it would be asked for ever.
+                sock = self._acceptor.accept(listener)
+            except OSError:
                 if idle is not None:
                     self._drop(idle)
-                self._listen_from = now + _PAUSE_SECONDS
-                if not self._short:
-                    name = errno.errorcode.get(error.errno or 0, "unknown error")
-                    _log.warning("no connection can be accepted; they wait", extra=fields(error=name))
-                self._short = True
+                self._acceptor.pause(now)  # also then: what took the descriptors may take this one too
+                return
+            if sock is None:
                 return
             if is_full and idle is not None:
                 self._drop(idle)
-            self._short = False
             self._greet(sock, now)
 
     def _greet(self, sock: socket.socket, now: float) -> None:
         try:
-            connection = Connection(sock, self._guard.tls(), now, self._guard.admits, self._posts)
+            connection = Connection(sock, self._guard.tls(), now, self._guard.admits, self._router.posts)
         except Exception as bug:  # noqa: BLE001 - whatever the guard meets, the next connection may be well
             if not isinstance(bug, OSError):  # else the client has gone already
                 _log.error("a connection broke", extra=fields(error=type(bug).__name__, at=origin(bug)))
@@ -307,20 +295,8 @@ class Server:
             self._connections[connection] = 0
             self._step(connection, connection.go_on)
 
-    def _listen(self, now: float) -> None:
-        wanted = not self._closing.is_set() and now >= self._listen_from
-        if wanted != self._listening:
-            for sock in self._sockets:
-                if wanted:
-                    self._selector.register(sock, selectors.EVENT_READ)
-                else:
-                    self._selector.unregister(sock)
-            self._listening = wanted
-
     def _close_to_new(self) -> None:
-        self._listen(time.monotonic())
-        for sock in self._sockets:
-            sock.close()
+        self._acceptor.close()
         for connection in tuple(self._connections):
             if connection.stage not in (Stage.ANSWER, Stage.SEND):
                 self._drop(connection)

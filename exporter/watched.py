@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from exporter.log import fields, origin
-from exporter.server import Route
+from exporter.router import Route
 from exporter.store import Store
 from exporter.web import Metrics
 

@@ -11,14 +11,14 @@ from prometheus_client import CollectorRegistry
 
 from exporter.exposition import Renderer
 from exporter.http1 import Request, Response, say
-from exporter.server import Route
+from exporter.router import Route
 from exporter.settings import DISCOVERY_PATH, HEALTHY_PATH, READY_PATH
 
 _KEPT = 2
 """How many pages are kept for whoever else asked for the same: what one Prometheus wants, and one other client."""
 
 _SMALL_BYTES = 16_384
-"""Of a page as it is sent: up to so much, it is made anew in a millisecond or two."""
+"""Of a page as it is sent, and of the one before it: up to so much, it is made anew in a millisecond or two."""
 
 _LATELY_SECONDS = 300.0
 """For so long a page is made anew after each poll: Prometheus asks every minute or more often, a person once."""
@@ -108,15 +108,20 @@ class Metrics:
 
     def __call__(self, request: Request) -> Response:
         """Answer a request."""
-        wanted = request.headers.get("accept", ""), request.headers.get("accept-encoding", "")
         with self._making:
-            made = self._made.pop(wanted, None)
-            if made is None or made.begun_at < request.arrived_at:
-                made = self._make(wanted)
-            self._made[wanted] = made._replace(asked_at=self._monotonic())
-            if len(self._made) > _KEPT:
-                del self._made[next(iter(self._made))]
-        return made.response
+            return self._page(request)
+
+    def at_once(self, request: Request) -> Response | None:
+        """Answer with a page that is there, or that was small when it was last made; wait for no other one."""
+        if not self._making.acquire(blocking=False):
+            return None
+        try:
+            made = self._made.get(_wanted(request))
+            if made is None or (made.begun_at < request.arrived_at and made.response.length > _SMALL_BYTES):
+                return None
+            return self._page(request)
+        finally:
+            self._making.release()
 
     def prepare(self) -> None:
         """Make the pages anew that were asked for lately, so that the next scrapes find the most of them done."""
@@ -132,6 +137,16 @@ class Metrics:
             for wanted, asked_at in lately.items():
                 self._made[wanted] = self._make(wanted)._replace(asked_at=asked_at)
 
+    def _page(self, request: Request) -> Response:
+        wanted = _wanted(request)
+        made = self._made.pop(wanted, None)
+        if made is None or made.begun_at < request.arrived_at:
+            made = self._make(wanted)
+        self._made[wanted] = made._replace(asked_at=self._monotonic())
+        if len(self._made) > _KEPT:
+            del self._made[next(iter(self._made))]
+        return made.response
+
     def _make(self, wanted: tuple[str, str]) -> _Made:
         begun_at = self._monotonic()
         page = self._renderer.page(*wanted)
@@ -143,6 +158,10 @@ class Metrics:
 
     def _is_cheap(self, response: Response) -> bool:
         return self._frugal and response.length <= _SMALL_BYTES
+
+
+def _wanted(request: Request) -> tuple[str, str]:
+    return request.headers.get("accept", ""), request.headers.get("accept-encoding", "")
 
 
 def health_routes(healthy: Callable[[], bool], ready: Callable[[], bool]) -> Mapping[str, Route]:

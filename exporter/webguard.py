@@ -92,6 +92,10 @@ class WebGuard:
         tls = self._fresh().config.tls
         return tls is None or admits(tls, connection.getpeercert())
 
+    def asks(self, path: str) -> bool:
+        """Whether it takes credentials to read a path, which is without a query."""
+        return bool(self._fresh().config.users) and path not in HEALTH_PATHS
+
     def authorize(self, path: str, authorization: str) -> Access:
         """Decide on a request that reads.
 

@@ -23,6 +23,7 @@ from exporter.guard import Open
 from exporter.http1 import Request, Response, say
 from exporter.listen import bind
 from exporter.places import PAGES
+from exporter.router import Router
 from exporter.server import SMALL_BYTES, Server
 from exporter.settings import ListenAddress
 
@@ -504,7 +505,7 @@ class TestMisfortune:
                 return super().accept()
 
         with closing(bind(ANY_PORT, "--web.listen-address")) as bound:
-            server = Server([Listener(fileno=bound.detach())], TABLE)
+            server = Server([Listener(fileno=bound.detach())], Router(TABLE))
         try:
             started = time.monotonic()
             assert ask(server, "/page").status == HTTPStatus.OK
@@ -527,7 +528,7 @@ class TestMisfortune:
         with closing(bind(ANY_PORT, "--web.listen-address")) as sock, monkeypatch.context() as patched:
             patched.setattr(threading.Thread, "start", start)
             with pytest.raises(RuntimeError, match="can't start new thread"):
-                Server([sock], TABLE)
+                Server([sock], Router(TABLE))
             assert sock.fileno() == -1
         assert set(threading.enumerate()) <= before
 
@@ -644,7 +645,7 @@ class TestClosing:
 
 
 def test_several_sockets_serve_the_same() -> None:
-    server = Server([bind(ANY_PORT, "--web.listen-address") for _ in range(3)], TABLE)
+    server = Server([bind(ANY_PORT, "--web.listen-address") for _ in range(3)], Router(TABLE))
     try:
         assert len(set(server.urls)) == 3
         for url in server.urls:

@@ -132,6 +132,35 @@ class TestSharing:
         metrics.prepare()
         assert counted.times == 4
 
+    @pytest.mark.parametrize(("size", "is_there"), [(10_000, True), (40_000, False)])
+    def test_a_small_page_waits_for_nobody(self, size: int, *, is_there: bool) -> None:
+        registry = CollectorRegistry()
+        registry.register(Changing(size))
+        metrics = Metrics(registry)
+        asked = Request("GET", "/metrics", arrived_at=time.monotonic())
+        assert metrics.at_once(asked) is None  # nothing is known of such a page
+        page = metrics(asked)
+        assert metrics.at_once(asked) is page  # it is there
+        later = metrics.at_once(asked._replace(arrived_at=time.monotonic()))
+        assert (later is not None and later.length == size) is is_there
+        assert metrics.at_once(asked._replace(headers={"accept-encoding": "gzip"})) is None
+
+    def test_a_page_that_is_being_made_is_not_waited_for(self) -> None:
+        asked: list[Response | None] = []
+
+        class Asking(Counted):
+            def collect(self) -> Iterator[Metric]:
+                asked.append(metrics.at_once(Request("GET", "/metrics")))
+                return super().collect()
+
+        registry = CollectorRegistry()
+        metrics = Metrics(registry)
+        registry.register(Asking())
+        asked.clear()
+        for _ in range(2):
+            self.ask(metrics, time.monotonic())
+        assert asked == [None, None]
+
     @pytest.mark.parametrize("encoding", ["", "gzip"])
     def test_what_lasted_is_gone_before_the_next_is_made(self, encoding: str) -> None:
         """Of 100,000 nodes both together would be hundreds of megabytes."""

@@ -12,7 +12,8 @@ from prometheus_client.registry import Collector
 from exporter.guard import Open
 from exporter.http1 import Response
 from exporter.listen import bind
-from exporter.server import Route, Server
+from exporter.router import Route, Router
+from exporter.server import Server
 from exporter.settings import ListenAddress
 from exporter.web import Metrics, routes
 
@@ -62,7 +63,7 @@ def main(files: list[str]) -> None:
     table = {**_cluster(100, "/metrics"), **_cluster(MANY_NODES, "/many")}
     table["/large"] = lambda _: Response((bytes(LARGE_BYTES),))  # made for each who asks, as a page of metrics is
     guard = Secured(*files) if files else Open()
-    server = Server([bind(ListenAddress("127.0.0.1", 0), "--web.listen-address")], table, guard)
+    server = Server([bind(ListenAddress("127.0.0.1", 0), "--web.listen-address")], Router(table, guard))
     sys.stdout.write(f"{server.urls[0]}\n")
     sys.stdout.flush()
     sys.stdin.read()

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from exporter.guard import OPEN, Guard
 from exporter.listen import bind
-from exporter.server import Route, Server
+from exporter.router import Route, Router
+from exporter.server import Server
 from exporter.settings import ListenAddress
 
 ANY_PORT = ListenAddress("127.0.0.1", 0)
@@ -19,7 +20,7 @@ PATIENCE_SECONDS = 5.0
 
 @contextmanager
 def serving(table: Mapping[str, Route], address: ListenAddress = ANY_PORT, guard: Guard = OPEN) -> Iterator[Server]:
-    server = Server([bind(address, "--web.listen-address")], table, guard)
+    server = Server([bind(address, "--web.listen-address")], Router(table, guard))
     try:
         yield server
     finally:
