@@ -17,12 +17,10 @@ from exporter.guard import OPEN, Guard
 from exporter.listen import bind, bind_all
 from exporter.log import fields
 from exporter.loop import Loop, Single
-from exporter.resolver import Resolver
 from exporter.router import Route, Router
 from exporter.server import CLOSE_SECONDS, Server
 from exporter.settings import Settings, Target
 from exporter.store import Store
-from exporter.transport import tls_context
 from exporter.watched import Watched
 from exporter.web import Lazy, Metrics, health_routes, routes
 
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from exporter.fleetpoller import FleetPoller
     from exporter.poller import Poller
     from exporter.questions import Questions
+    from exporter.resolver import Resolver
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +45,7 @@ def make_poller(
     store: Store,
     clock: Clock,
     context: ssl.SSLContext | None = None,
-    resolver: Resolver | None = None,
+    resolver: "Resolver | None" = None,
 ) -> "Poller":
     """Put the way of the data together for one LocalAI.
 
@@ -136,11 +135,20 @@ def _guard(web_config_file: Path | None, clock: Clock) -> Guard:
     return Gate(WebGuard(web_config_file, clock.monotonic))
 
 
+def _context(target: Target) -> ssl.SSLContext | None:
+    if not target.is_secure:
+        return None
+    # Before anything starts, as its files may be wrong; only who speaks TLS waits for it.
+    from exporter.transport import tls_context  # noqa: PLC0415
+
+    return tls_context(target)
+
+
 def _loop(settings: Settings, clock: Clock, again: threading.Event | None) -> Loop:
     """Return what polls: one LocalAI is watched as each of many is, with a thread and the whole page for itself."""
     is_alone = settings.config_file is None
 
-    def make(target: Target, context: ssl.SSLContext | None, resolver: Resolver | None = None) -> Watched:
+    def make(target: Target, context: ssl.SSLContext | None, resolver: "Resolver | None" = None) -> Watched:
         store = Store()
         registry = make_registry(target, store, clock, process=is_alone and settings.exporter_metrics)
         metrics = Metrics(registry, frugal=not is_alone)
@@ -148,7 +156,7 @@ def _loop(settings: Settings, clock: Clock, again: threading.Event | None) -> Lo
         return Watched(metrics, api, store, lambda: make_poller(target, store, clock, context, resolver))
 
     if is_alone:
-        return Single(settings.target, clock, make(settings.target, tls_context(settings.target)))
+        return Single(settings.target, clock, make(settings.target, _context(settings.target)))
     # Imported here, so that who watches one LocalAI loads no YAML.
     from exporter.many import Many  # noqa: PLC0415
 

@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple, NoReturn
 
@@ -123,7 +124,14 @@ _FLAG = re.compile(r"--[a-z][a-z.-]*|-[a-z]")
 class _Parser(argparse.ArgumentParser):
     def __init__(self, name: str, command: Command) -> None:
         word = f" [{'|'.join(command.words)}]" if command.words else ""
-        super().__init__(prog=PROGRAM, usage=f"{PROGRAM} {name}{word} [flags]", allow_abbrev=False, exit_on_error=False)
+        super().__init__(
+            prog=PROGRAM,
+            usage=f"{PROGRAM} {name}{word} [flags]",
+            # Its formatter is made anew for each flag, and would each time look how wide the terminal is.
+            formatter_class=partial(argparse.HelpFormatter, width=80),
+            allow_abbrev=False,
+            exit_on_error=False,
+        )
         self._command = command
         self.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
         if command.words:

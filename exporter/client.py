@@ -15,7 +15,8 @@ from requests.auth import AuthBase
 from exporter import __version__
 from exporter.adapter import DeadlineAdapter
 from exporter.echo import repeats
-from exporter.errors import MachineError, PollError, Reason, UsageError
+from exporter.errors import MachineError, UsageError
+from exporter.reasons import PollError, Reason
 from exporter.resolver import Resolver
 from exporter.settings import ApiKeyFile, Secret, Target
 from exporter.transport import Dialer, Wire, tls_context

@@ -10,7 +10,6 @@ from typing import Any
 
 from exporter import __version__
 from exporter.advice import advise
-from exporter.errors import PollError
 from exporter.fleet import Fleet, FleetNode, FleetOutcome, FleetView
 from exporter.model import (
     FEDERATED,
@@ -24,6 +23,7 @@ from exporter.model import (
     Track,
     View,
 )
+from exporter.reasons import PollError
 from exporter.settings import Target
 
 Json = Mapping[str, Any]

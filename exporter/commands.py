@@ -11,7 +11,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 from types import FrameType
@@ -223,8 +222,8 @@ def demo(settings: Settings, arguments: argparse.Namespace) -> int:
             )
             write(text.encode())
 
-        watched = replace(settings.target, url=localai.url)
-        return _run(replace(settings, target=watched), stop, announce)
+        watched = settings.target._replace(url=localai.url)
+        return _run(settings._replace(target=watched), stop, announce)
 
 
 def _script(path: str | None) -> str:

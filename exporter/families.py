@@ -15,7 +15,6 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import generate_latest as encode_text
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.exposition import generate_latest as encode_openmetrics
-from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
@@ -120,6 +119,8 @@ class Large(Written):
     @property
     def samples(self) -> list[Sample]:
         """What it says, read off its text: for whoever filters metrics by their names, or looks a value up."""
+        from prometheus_client.parser import text_string_to_metric_families  # noqa: PLC0415 - a page needs no parser
+
         (family,) = text_string_to_metric_families(b"".join(self._make()).decode())
         return family.samples
 

@@ -317,7 +317,7 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str], beginnin
         "log_level": values.get("log.level"),
         "log_format": values.get("log.format"),
     }
-    return Settings(target=make_target(values, key), **_present(program))
+    return Settings(target=make_target(values, key), **_present(program)).checked()
 
 
 def _refuse_single(flags: Mapping[str, Any], environ: Mapping[str, str]) -> None:
@@ -369,7 +369,7 @@ def make_target(values: Mapping[str, Any], key: Secret | None = None) -> Target:
         "collect_token": values.get("collector.token"),
         "collect_distributed": values.get("collector.distributed"),
     }
-    return Target(**_present(target))
+    return Target(**_present(target)).checked()
 
 
 def _present(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ _FIELD = re.compile(rb"(%s):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*" % _TOKEN)
 _PLACE = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::[0-9]*)?"
 _HOST = re.compile(rf"(?:{_PLACE})?")  # empty where the target has none
 # A proxy's form of the target; its host says nothing here.
-_ABSOLUTE = re.compile(rf"(?i:https?)://{_PLACE}(?=[/?]|\Z)")
+_ABSOLUTE = rf"(?i:https?)://{_PLACE}(?=[/?]|\Z)"
 
 
 class Request(NamedTuple):
@@ -142,7 +142,7 @@ def parse(head: bytes, now: float = 0.0, posts: Collection[str] = ()) -> Request
 
 
 def _without_origin(target: str) -> str:
-    rest = _ABSOLUTE.sub("", target, count=1) if not target.startswith("/") else target
+    rest = re.sub(_ABSOLUTE, "", target, count=1) if not target.startswith("/") else target
     return f"/{rest}" if rest != target and not rest.startswith("/") else rest
 
 

@@ -1,11 +1,11 @@
-"""What the operator asked for: frozen values, checked before anything starts."""
+"""What the operator asked for: values that do not change, checked before anything starts."""
 
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple, Self
 from urllib.parse import SplitResult, urlsplit
 
 from exporter.durations import format_duration
@@ -64,8 +64,7 @@ def api_key(text: str, origin: str) -> Secret:
     return Secret(key)
 
 
-@dataclass(frozen=True, slots=True)
-class ApiKeyFile:
+class ApiKeyFile(NamedTuple):
     """Where the key lies. It is read again when the file changes: Kubernetes rotates secrets in place."""
 
     path: Path
@@ -147,8 +146,7 @@ def _is_host(host: str) -> bool:
     return ":" in host or re.fullmatch(r"[\w.-]+", encoded, re.ASCII) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class ListenAddress:
+class ListenAddress(NamedTuple):
     """Where the HTTP server listens; an empty host is every interface."""
 
     host: str
@@ -170,8 +168,7 @@ class ListenAddress:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(NamedTuple):
     """One LocalAI, and how it is watched. Times are in seconds, sizes in bytes."""
 
     url: str = "http://localhost:8080"
@@ -187,13 +184,18 @@ class Target:
     stale_after: float = 60.0
     node_retention: float = 86_400.0
     node_limit: int = 5_000
-    expected: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    expected: Mapping[str, int] = MappingProxyType({})
     expected_hosts: tuple[str, ...] = ()
     collect_token: bool = False
     collect_distributed: bool = False
 
-    def __post_init__(self) -> None:
-        """Check what belongs together.
+    @property
+    def is_secure(self) -> bool:
+        """Whether LocalAI is spoken to over TLS."""
+        return self.url.startswith("https:")
+
+    def checked(self) -> Self:
+        """Return it, once it is known that its parts go together: each of them was checked when it was read.
 
         Raises:
             UsageError: the parts do not fit; the text names the flags.
@@ -215,10 +217,10 @@ class Target:
             raise UsageError("--node.retention must be above 0")
         if (self.tls_cert_file is None) != (self.tls_key_file is None):
             raise UsageError("--localai.tls-cert-file and --localai.tls-key-file go together: give both or neither")
+        return self
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(NamedTuple):
     """Everything that the program was told.
 
     Attributes:
@@ -228,7 +230,7 @@ class Settings:
         lifecycle: whether a request may have that file read again.
     """
 
-    target: Target = field(default_factory=Target)
+    target: Target = Target()
     config_file: Path | None = None
     shard: Shard | None = None
     lifecycle: bool = False
@@ -241,8 +243,8 @@ class Settings:
     log_level: str = "info"
     log_format: str = "logfmt"
 
-    def __post_init__(self) -> None:
-        """Check what belongs together.
+    def checked(self) -> Self:
+        """Return it, once it is known that its parts go together: each of them was checked when it was read.
 
         Raises:
             UsageError: the parts do not fit; the text names the flags.
@@ -250,6 +252,7 @@ class Settings:
         taken = (CLUSTER_PATH, *((PROBE_PATH, DISCOVERY_PATH, TARGETS_PATH) if self.config_file is not None else ()))
         if self.telemetry_path in taken:
             raise UsageError(f"--web.telemetry-path {self.telemetry_path}: that path has another page already")
+        return self
 
 
 def concerns(target: Target) -> list[str]:

@@ -12,7 +12,8 @@ import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from exporter.errors import PollError, Reason, UsageError
+from exporter.errors import UsageError
+from exporter.reasons import PollError, Reason
 from exporter.resolver import Resolver
 from exporter.settings import Target
 
@@ -235,7 +236,7 @@ def tls_context(target: Target) -> ssl.SSLContext | None:
     Raises:
         UsageError: a TLS file cannot be used; the text names its flag.
     """
-    if not target.url.startswith("https:"):
+    if not target.is_secure:
         return None
     # Not ssl.create_default_context(): that writes session keys into the file that SSLKEYLOGFILE names.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

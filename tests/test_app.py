@@ -6,7 +6,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import bcrypt
@@ -94,7 +93,7 @@ def probed(settings: Settings) -> Iterator[tuple[Exporter, str]]:
     """An exporter with a health address, and its URL."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = ListenAddress("127.0.0.1", free.getsockname()[1])
-    exporter = Exporter(replace(settings, health_address=address), Clock.system())
+    exporter = Exporter(settings._replace(health_address=address), Clock.system())
     yield exporter, f"http://{address}"
     exporter.close()
 
@@ -112,7 +111,7 @@ def test_the_health_address_is_open_where_the_other_is_not(settings: Settings, t
     file.write_text(f"basic_auth_users: {{alice: {bcrypt.hashpw(b'secret', bcrypt.gensalt(4)).decode()}}}\n")
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = ListenAddress("127.0.0.1", free.getsockname()[1])
-    exporter = Exporter(replace(settings, health_address=address, web_config_file=file), Clock.system())
+    exporter = Exporter(settings._replace(health_address=address, web_config_file=file), Clock.system())
     try:
         assert [status(f"{url}/metrics") for url in exporter.urls] == [401, 401]
         assert status(f"http://{address}/-/healthy") == 200
@@ -125,7 +124,7 @@ def test_a_health_address_that_is_taken_closes_the_others(settings: Settings) ->
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = ListenAddress("127.0.0.1", taken.getsockname()[1])
         with pytest.raises(UsageError) as caught:
-            Exporter(replace(settings, health_address=address), Clock.system())
+            Exporter(settings._replace(health_address=address), Clock.system())
     assert str(caught.value) == f"--web.health-address {address}: nothing can listen there (EADDRINUSE)"
     assert servers() == before
 

@@ -207,7 +207,7 @@ def test_a_url_that_holds_one_is_refused_without_it(
         assert hits(done.stdout + done.stderr) == []
 
 
-@pytest.mark.parametrize("write", [repr, str, "{}".format, "{!r}".format, "%s".__mod__, ascii])
+@pytest.mark.parametrize("write", [repr, str, "{}".format, "{!r}".format, lambda one: "%s".__mod__((one,)), ascii])
 def test_a_settings_value_does_not_show_it(write: object) -> None:
     assert callable(write)
     settings = Settings(target=Target(api_key=Secret(KEY)))

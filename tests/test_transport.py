@@ -29,7 +29,8 @@ from support.rawserver import (
 )
 
 from exporter.client import Client
-from exporter.errors import PollError, Reason, UsageError
+from exporter.errors import UsageError
+from exporter.reasons import PollError, Reason
 from exporter.resolver import Addresses, Resolver
 from exporter.settings import Target
 from exporter.transport import Dialer, Wire, tls_context
