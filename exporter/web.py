@@ -18,7 +18,10 @@ _KEPT = 2
 """How many pages are kept for whoever else asked for the same: what one Prometheus wants, and one other client."""
 
 _SMALL_BYTES = 16_384
-"""Of a page as it is sent, and of the one before it: up to so much, it is made anew in a millisecond or two."""
+"""Of a page as it is sent: up to so much, it is made anew in a millisecond or two."""
+
+_PROMPT_SECONDS = 0.002
+"""What making a page may take for who must not wait; to have another thread make it takes a tenth of a millisecond."""
 
 _LATELY_SECONDS = 300.0
 """For so long a page is made anew after each poll: Prometheus asks every minute or more often, a person once."""
@@ -74,11 +77,13 @@ class _Made(NamedTuple):
     Attributes:
         begun_at: when its making began.
         asked_at: when somebody last asked for such a page.
+        took: seconds that its making took, or, where it was prepared, that of the one before.
         response: it.
     """
 
     begun_at: float
     asked_at: float
+    took: float
     response: Response
 
 
@@ -112,12 +117,12 @@ class Metrics:
             return self._page(request)
 
     def at_once(self, request: Request) -> Response | None:
-        """Answer with a page that is there, or that was small when it was last made; wait for no other one."""
+        """Answer with a page that is there, or took no time when a scrape last made it; wait for none being made."""
         if not self._making.acquire(blocking=False):
             return None
         try:
             made = self._made.get(_wanted(request))
-            if made is None or (made.begun_at < request.arrived_at and made.response.length > _SMALL_BYTES):
+            if made is None or (made.begun_at < request.arrived_at and made.took > _PROMPT_SECONDS):
                 return None
             return self._page(request)
         finally:
@@ -128,14 +133,14 @@ class Metrics:
         with self._making:
             since = self._monotonic() - _LATELY_SECONDS
             lately = {
-                wanted: made.asked_at
+                wanted: (made.asked_at, made.took)
                 for wanted, made in self._made.items()
                 if made.asked_at >= since and not self._is_cheap(made.response)
             }
             self._made.clear()
             self._renderer.forget()
-            for wanted, asked_at in lately.items():
-                self._made[wanted] = self._make(wanted)._replace(asked_at=asked_at)
+            for wanted, (asked_at, took) in lately.items():
+                self._made[wanted] = self._make(wanted)._replace(asked_at=asked_at, took=took)
 
     def _page(self, request: Request) -> Response:
         wanted = _wanted(request)
@@ -154,7 +159,7 @@ class Metrics:
         response = Response(page.pieces, page.content_type, headers=encoding)
         if self._is_cheap(response):
             self._renderer = Renderer(self._registry)
-        return _Made(begun_at, begun_at, response)
+        return _Made(begun_at, begun_at, self._monotonic() - begun_at, response)
 
     def _is_cheap(self, response: Response) -> bool:
         return self._frugal and response.length <= _SMALL_BYTES

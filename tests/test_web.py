@@ -132,18 +132,28 @@ class TestSharing:
         metrics.prepare()
         assert counted.times == 4
 
-    @pytest.mark.parametrize(("size", "is_there"), [(10_000, True), (40_000, False)])
-    def test_a_small_page_waits_for_nobody(self, size: int, *, is_there: bool) -> None:
+    @pytest.mark.parametrize(("took", "is_made"), [(0.002, True), (0.003, False)])
+    def test_who_must_not_wait_is_given_what_takes_no_time(self, took: float, *, is_made: bool) -> None:
+        now = FakeClock()
+        steps = [took, 1.0, took]  # what was prepared had more to do than a scrape has
+
+        class Slow(Counted):
+            def collect(self) -> Iterator[Metric]:
+                yield from super().collect()
+                now.advance(steps.pop(0))
+
         registry = CollectorRegistry()
-        registry.register(Changing(size))
-        metrics = Metrics(registry)
-        asked = Request("GET", "/metrics", arrived_at=time.monotonic())
+        registry.register(Slow())
+        metrics = Metrics(registry, now.clock.monotonic)
+        asked = Request("GET", "/metrics", arrived_at=now.monotonic_now)
         assert metrics.at_once(asked) is None  # nothing is known of such a page
         page = metrics(asked)
         assert metrics.at_once(asked) is page  # it is there
-        later = metrics.at_once(asked._replace(arrived_at=time.monotonic()))
-        assert (later is not None and later.length == size) is is_there
+        metrics.prepare()
         assert metrics.at_once(asked._replace(headers={"accept-encoding": "gzip"})) is None
+        later = metrics.at_once(asked._replace(arrived_at=now.monotonic_now))
+        assert (later is not None) is is_made
+        assert len(steps) == (0 if is_made else 1)
 
     def test_a_page_that_is_being_made_is_not_waited_for(self) -> None:
         asked: list[Response | None] = []
