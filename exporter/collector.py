@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from exporter import __version__
 from exporter.buckets import DURATION_BUCKETS
-from exporter.clock import Clock, steady_epoch
+from exporter.clock import Clock
 from exporter.families import Lasts, Small
 from exporter.metrics import (
     API_INFO,
@@ -39,7 +39,7 @@ from exporter.metrics import (
     UP,
 )
 from exporter.nodes import Moments, Standing
-from exporter.prepared import Prepared
+from exporter.prepared import Basis, Keeper, Prepared
 from exporter.store import Store
 
 if TYPE_CHECKING:
@@ -74,12 +74,11 @@ class P2PCollector(Collector):
     ) -> None:
         self._store = store
         self._clock = clock
-        self._stale_after = stale_after
         self._expected = expected
         self._expected_hosts = expected_hosts
         self._tls_insecure = tls_insecure
         self._ages = ages
-        self._prepared: Prepared | None = None
+        self._keeper = Keeper(clock, stale_after, self._prepare)
         self._standing: Standing | None = None
 
     def describe(self) -> Iterator[Metric]:
@@ -93,32 +92,25 @@ class P2PCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Give the families of the newest outcome; the ages, which are made for this scrape alone, come last."""
         outcome, now = self._store.latest(), self._clock.monotonic()
-        view = outcome.view if outcome else None
-        fresh = view is not None and now - view.received_at <= self._stale_after
-        prepared = self._prepared
-        # On from what the newest scrape saw: a wall clock that was set is set once, not at every scrape.
-        known = prepared if prepared and prepared.outcome is outcome else outcome
-        epoch = steady_epoch(known.epoch, self._clock) if known else 0.0
-        if prepared is None or not prepared.holds(outcome, epoch, fresh=fresh):
-            self._prepared = prepared = None  # before the next one is made: it may hold an outcome of megabytes
-            prepared = self._prepared = self._prepare(outcome, epoch, fresh=fresh)
+        prepared = self._keeper.prepared(outcome, now)
         yield from prepared.families
+        view = outcome.view if outcome else None
         if view is not None and prepared.ages is not None:
             yield NODE_AGE.large(partial(prepared.ages.texts, view.snapshot.clock.at(now)), Lasts.ONE_PAGE)
 
-    def _prepare(self, outcome: Outcome | None, epoch: float, *, fresh: bool) -> Prepared:
+    def _prepare(self, basis: Basis[Outcome]) -> Prepared:
+        outcome, epoch, fresh = basis
         small = tuple(Small(family) for family in self._small(outcome, epoch, fresh=fresh))
         view = outcome.view if outcome else None
         if view is None or not fresh or not view.shown:
             self._standing = None
-            return Prepared(outcome, epoch, fresh, small)
+            return Prepared(small)
         if self._standing is None or not self._standing.follows(view.shown):
             self._standing = None
             self._standing = Standing(view.shown)
         moments = Moments(self._standing.labels, view.shown, epoch)
         families = *self._standing.families, *small, *moments.families()
-        ages = moments.ages(view.snapshot.clock.server) if self._ages else None
-        return Prepared(outcome, epoch, fresh, families, ages)
+        return Prepared(families, moments.ages(view.snapshot.clock.server) if self._ages else None)
 
     def _small(self, outcome: Outcome | None, epoch: float, *, fresh: bool) -> Iterator[Metric]:
         yield BUILD_INFO.single(1, __version__, platform.python_version())

@@ -9,7 +9,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from exporter.ages import Ages
-from exporter.clock import Clock, steady_epoch
+from exporter.clock import Clock
 from exporter.families import COUNT, EXACT, Definition, Lasts, Small, Written, escaped, needs_escape
 from exporter.fleet import Capacity, Fleet, FleetNode, FleetOutcome, FleetView, Model, Status
 from exporter.fleetmetrics import (
@@ -40,7 +40,7 @@ from exporter.fleetmetrics import (
     NODES_HIDDEN,
     UP,
 )
-from exporter.prepared import Prepared
+from exporter.prepared import Basis, Keeper, Prepared
 from exporter.store import Store
 
 
@@ -57,9 +57,8 @@ class FleetCollector(Collector):
     def __init__(self, store: Store, clock: Clock, *, stale_after: float, ages: bool = True) -> None:
         self._store = store
         self._clock = clock
-        self._stale_after = stale_after
         self._ages = ages
-        self._prepared: Prepared | None = None
+        self._keeper = Keeper(clock, stale_after, self._prepare)
 
     def describe(self) -> Iterator[Metric]:
         """Name every family that may come, so that the registry refuses a second collector of the same names."""
@@ -69,30 +68,25 @@ class FleetCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Give the families of the newest outcome; the ages, which are made for this scrape alone, come last."""
         outcome, now = self._store.latest_fleet(), self._clock.monotonic()
-        if outcome is None:
-            return
-        view = outcome.view
-        fresh = view is not None and now - view.received_at <= self._stale_after
-        prepared = self._prepared
-        # On from what the newest scrape saw: a wall clock that was set is set once, not at every scrape.
-        epoch = steady_epoch(prepared.epoch if prepared and prepared.outcome is outcome else outcome.epoch, self._clock)
-        if prepared is None or not prepared.holds(outcome, epoch, fresh=fresh):
-            self._prepared = prepared = None  # before the next one is made: it may hold an outcome of megabytes
-            prepared = self._prepared = self._prepare(outcome, epoch, fresh=fresh)
+        prepared = self._keeper.prepared(outcome, now)
         yield from prepared.families
+        view = outcome.view if outcome else None
         if view is not None and view.fleet is not None and prepared.ages is not None:
             yield NODE_AGE.large(partial(prepared.ages.texts, view.fleet.clock.at(now)), Lasts.ONE_PAGE)
 
-    def _prepare(self, outcome: FleetOutcome, epoch: float, *, fresh: bool) -> Prepared:
+    def _prepare(self, basis: Basis[FleetOutcome]) -> Prepared:
+        outcome, epoch, fresh = basis
+        if outcome is None:
+            return Prepared(())
         families: list[Written] = [Small(family) for family in _small(outcome, epoch, fresh=fresh)]
         view = outcome.view
         if view is None or view.fleet is None or not fresh or not view.nodes:
-            return Prepared(outcome, epoch, fresh, tuple(families))
+            return Prepared(tuple(families))
         nodes = tuple(map(_written, view.nodes))
         families += _large(nodes)
         seen, moments = _heard(nodes)
         ages = Ages(NODE_AGE, _labels(seen), moments, view.fleet.clock.server) if seen and self._ages else None
-        return Prepared(outcome, epoch, fresh, tuple(families), ages)
+        return Prepared(tuple(families), ages)
 
 
 def _small(outcome: FleetOutcome, epoch: float, *, fresh: bool) -> Iterator[Metric]:
