@@ -12,8 +12,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from exporter.arguments import make_target
 from exporter.errors import UsageError
-from exporter.flags import TARGET, Flag, known_flags, make_target
+from exporter.flags import TARGET, Flag, known_flags
 from exporter.fleetmetrics import DEFINITIONS as DISTRIBUTED
 from exporter.metrics import DEFINITIONS
 from exporter.settings import Target

@@ -21,7 +21,8 @@ from support.pod import Container, Entries, containers, write
 from support.processes import PATIENCE_SECONDS, nobody
 from support.prometheus import free_port
 
-from exporter.flags import FLAGS, add_flags, load_settings
+from exporter.arguments import add_flags, load_settings
+from exporter.flags import FLAGS
 from exporter.settings import Settings, Target
 from exporter.simulator import Simulator, parse_scenario
 

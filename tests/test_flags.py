@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from exporter.arguments import add_flags, load_settings, unknown_variables
 from exporter.cli import COMMANDS, main
 from exporter.errors import UsageError
-from exporter.flags import FLAGS, GROUPS, LOOP_FREE, Flag, add_flags, load_settings, unknown_variables
+from exporter.flags import FLAGS, GROUPS, LOOP_FREE, Flag
 from exporter.settings import ApiKeyFile, ListenAddress, Secret, Settings
 from exporter.shard import Shard
 

@@ -10,8 +10,8 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.arguments import load_settings
 from exporter.errors import UsageError
-from exporter.flags import load_settings
 from exporter.settings import (
     ApiKeyFile,
     ListenAddress,
