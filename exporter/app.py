@@ -2,7 +2,6 @@
 
 import logging
 import socket
-import ssl
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from exporter.watched import Watched
 from exporter.web import Lazy, Metrics, health_routes, routes
 
 if TYPE_CHECKING:
+    from exporter.clienttls import ClientTLS
     from exporter.fleetpoller import FleetPoller
     from exporter.poller import Poller
     from exporter.questions import Questions
@@ -44,7 +44,7 @@ def make_poller(
     target: Target,
     store: Store,
     clock: Clock,
-    context: ssl.SSLContext | None = None,
+    tls: "ClientTLS | None" = None,
     resolver: "Resolver | None" = None,
 ) -> "Poller":
     """Put the way of the data together for one LocalAI.
@@ -53,7 +53,7 @@ def make_poller(
         target: which LocalAI, and how it is watched.
         store: where the outcomes go.
         clock: the clocks.
-        context: as for `Client`.
+        tls: as for `Client`.
         resolver: as for `Client`.
 
     Raises:
@@ -64,7 +64,7 @@ def make_poller(
     from exporter.localai import LocalAI  # noqa: PLC0415
     from exporter.poller import Poller  # noqa: PLC0415
 
-    client = Client(target, clock.monotonic, resolver, context)
+    client = Client(target, clock.monotonic, resolver, tls)
     localai = LocalAI(client, clock, target.max_response_bytes, collect_token=target.collect_token)
     return Poller(
         localai,
@@ -135,28 +135,28 @@ def _guard(web_config_file: Path | None, clock: Clock) -> Guard:
     return Gate(WebGuard(web_config_file, clock.monotonic))
 
 
-def _context(target: Target) -> ssl.SSLContext | None:
+def _tls(target: Target, clock: Clock) -> "ClientTLS | None":
     if not target.is_secure:
         return None
     # Before anything starts, as its files may be wrong; only who speaks TLS waits for it.
-    from exporter.transport import tls_context  # noqa: PLC0415
+    from exporter.clienttls import ClientTLS  # noqa: PLC0415
 
-    return tls_context(target)
+    return ClientTLS(target, clock.monotonic)
 
 
 def _loop(settings: Settings, clock: Clock, again: threading.Event | None) -> Loop:
     """Return what polls: one LocalAI is watched as each of many is, with a thread and the whole page for itself."""
     is_alone = settings.config_file is None
 
-    def make(target: Target, context: ssl.SSLContext | None, resolver: "Resolver | None" = None) -> Watched:
+    def make(target: Target, tls: "ClientTLS | None", resolver: "Resolver | None" = None) -> Watched:
         store = Store()
         registry = make_registry(target, store, clock, process=is_alone and settings.exporter_metrics)
         metrics = Metrics(registry, frugal=not is_alone)
         api = _api(target, store, clock)
-        return Watched(metrics, api, store, lambda: make_poller(target, store, clock, context, resolver))
+        return Watched(metrics, api, store, lambda: make_poller(target, store, clock, tls, resolver))
 
     if is_alone:
-        return Single(settings.target, clock, make(settings.target, _context(settings.target)))
+        return Single(settings.target, clock, make(settings.target, _tls(settings.target, clock)))
     # Imported here, so that who watches one LocalAI loads no YAML.
     from exporter.many import Many  # noqa: PLC0415
 

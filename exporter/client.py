@@ -1,7 +1,6 @@
 """One GET to LocalAI: bytes and the server's clock, or a `PollError`. Never late, never too large, never elsewhere."""
 
 import io
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC
@@ -14,12 +13,13 @@ from requests.auth import AuthBase
 
 from exporter import __version__
 from exporter.adapter import DeadlineAdapter
+from exporter.clienttls import ClientTLS
 from exporter.echo import repeats
 from exporter.errors import MachineError, UsageError
 from exporter.reasons import PollError, Reason
 from exporter.resolver import Resolver
 from exporter.settings import ApiKeyFile, Secret, Target
-from exporter.transport import Dialer, Wire, tls_context
+from exporter.transport import Dialer, Wire
 
 _PIECE_BYTES = 65_536
 _HTTP_1_1 = 11
@@ -76,10 +76,10 @@ class Client:
         target: where LocalAI is and how it is spoken to.
         monotonic: the clock of the deadlines, in seconds.
         resolver: who looks host names up.
-        context: what TLS connections are made with; made from `target` where none is given.
+        tls: what TLS connections are made with; made from `target` where none is given.
 
     Raises:
-        UsageError: as for `tls_context`.
+        UsageError: as for `ClientTLS`.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Client:
         target: Target,
         monotonic: Callable[[], float],
         resolver: Resolver | None = None,
-        context: ssl.SSLContext | None = None,
+        tls: ClientTLS | None = None,
     ) -> None:
         self._url = target.url
         self._limit = target.max_response_bytes
@@ -108,7 +108,8 @@ class Client:
                 "User-Agent": f"localai-p2p-exporter/{__version__}",
             }
         )
-        adapter = DeadlineAdapter(Dialer(self._wire, resolver or Resolver(), context or tls_context(target)))
+        tls = tls or ClientTLS.of(target, monotonic)
+        adapter = DeadlineAdapter(Dialer(self._wire, resolver or Resolver(), tls.context if tls else None))
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 

@@ -2,7 +2,6 @@
 
 import logging
 import resource
-import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from http import HTTPStatus
 
 from prometheus_client import CollectorRegistry
 
+from exporter.clienttls import ClientTLS
 from exporter.clock import Clock
 from exporter.crew import Crew
 from exporter.discovery import Discovery
@@ -45,7 +45,7 @@ LOOKUPS = 256
 _DESCRIPTORS = 1_024
 """What the server, its clients and the files take at most, beside the targets' connections."""
 
-Make = Callable[[Target, ssl.SSLContext | None, Resolver], Watched]
+Make = Callable[[Target, ClientTLS | None, Resolver], Watched]
 """Makes what watches a target."""
 
 
@@ -174,12 +174,12 @@ class Many:
     def _apply(self, ready: Sequence[Ready]) -> None:
         """Go on with the targets that are as they were, begin with those that are not, and end those that are gone."""
         before, after, new = self._all, {}, []
-        for named, context in ready:
+        for named, tls in ready:
             one = before.get(named.name)
             if one is not None and one.named.target == named.target:
                 after[named.name] = replace(one, named=named)
                 continue
-            one = _One(named, self._make(named.target, context, Resolver(places=self._lookups)))
+            one = _One(named, self._make(named.target, tls, Resolver(places=self._lookups)))
             after[named.name] = one
             new.append(Turn(named.name, one.watched.poll, named.target.poll_interval, named.target.poll_timeout))
             for concern in concerns(named.target):

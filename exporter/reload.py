@@ -2,13 +2,13 @@
 
 import hashlib
 import logging
-import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from exporter.clienttls import ClientTLS
 from exporter.clock import Clock
 from exporter.errors import UsageError
 from exporter.files import read_file
@@ -16,7 +16,6 @@ from exporter.log import fields, origin
 from exporter.settings import Target
 from exporter.shard import Shard
 from exporter.targets import FLAG, NamedTarget, in_words_of_keys, parse_targets
-from exporter.transport import tls_context
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +25,7 @@ CHECK_SECONDS = 5.0
 RETRY_SECONDS = 60.0
 """How often a file that was refused is tried again: what it names, a key's file for one, may be mended by then."""
 
-Ready = tuple[NamedTarget, ssl.SSLContext | None]
+Ready = tuple[NamedTarget, ClientTLS | None]
 """A target, and what its TLS connections are made with."""
 
 
@@ -52,29 +51,29 @@ def check(path: Path, shard: Shard | None) -> int:
     Raises:
         UsageError: the file, or one that it names, cannot be used.
     """
-    return len(_ready(_targets(path), shard))
+    return len(_ready(_targets(path), shard, Clock.system()))
 
 
 def _content(path: Path) -> bytes:
     return read_file(path, f"{FLAG}: {path}")
 
 
-def _ready(targets: Sequence[NamedTarget], shard: Shard | None) -> Sequence[Ready]:
+def _ready(targets: Sequence[NamedTarget], shard: Shard | None, clock: Clock) -> Sequence[Ready]:
     # One for all that need the same: the certificates of a system take a megabyte.
-    contexts: dict[tuple[object, ...], ssl.SSLContext | None] = {}
-    return [(one, _context(one, contexts)) for one in targets if shard is None or shard.holds(one.name)]
+    made: dict[tuple[object, ...], ClientTLS | None] = {}
+    return [(one, _tls(one, clock, made)) for one in targets if shard is None or shard.holds(one.name)]
 
 
-def _context(one: NamedTarget, contexts: dict[tuple[object, ...], ssl.SSLContext | None]) -> ssl.SSLContext | None:
+def _tls(one: NamedTarget, clock: Clock, made: dict[tuple[object, ...], ClientTLS | None]) -> ClientTLS | None:
     target: Target = one.target
     files = target.tls_ca_file, target.tls_cert_file, target.tls_key_file
-    needs = (target.url.startswith("https:"), *files, target.tls_insecure)
-    if needs not in contexts:
+    needs = (target.is_secure, *files, target.tls_insecure)
+    if needs not in made:
         try:
-            contexts[needs] = tls_context(target)
+            made[needs] = ClientTLS.of(target, clock.monotonic)
         except UsageError as error:
             raise UsageError(f"{FLAG}: target {one.name}: {in_words_of_keys(str(error))}") from None
-    return contexts[needs]
+    return made[needs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +153,7 @@ class ConfigFile:
         content = self._content()
         # Also of one that is refused, so that the same is not parsed again at every look.
         self._digest = self._seen = _digest(content)
-        ready = _ready(parse_targets(content, self._path), self._shard)
+        ready = _ready(parse_targets(content, self._path), self._shard, self._clock)
         self._apply(ready)
         self._trouble = ""
         self.reloads = Reloads(succeeded=True, success_at=self._clock.wall())

@@ -12,10 +12,8 @@ import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from exporter.errors import UsageError
 from exporter.reasons import PollError, Reason
 from exporter.resolver import Resolver
-from exporter.settings import Target
 
 _TUNNEL_ANSWER_BYTES = 16_384
 _TUNNEL_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r]")
@@ -133,9 +131,15 @@ class _TLSSocket(ssl.SSLSocket):
 
 
 class Dialer:
-    """Opens connections whose every wait ends at the wire's deadline."""
+    """Opens connections whose every wait ends at the wire's deadline.
 
-    def __init__(self, wire: Wire, resolver: Resolver, context: ssl.SSLContext | None) -> None:
+    Args:
+        wire: has the deadline.
+        resolver: looks host names up.
+        context: returns what the next TLS connection is made with; None where there is to be none.
+    """
+
+    def __init__(self, wire: Wire, resolver: Resolver, context: Callable[[], ssl.SSLContext] | None) -> None:
         self._wire = wire
         self._resolver = resolver
         self._context = context
@@ -182,8 +186,10 @@ class Dialer:
             raise PollError(Reason.INTERNAL, "a TLS connection was asked for without a TLS configuration")
         held = sock  # what holds the descriptor, and is closed: wrapping takes it from the one that it wraps
         try:
-            held = secured = self._context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
-            secured.wire = self._wire  # type: ignore[attr-defined] # the context makes _TLSSocket, as it was told
+            context = self._context()
+            context.sslsocket_class = _TLSSocket
+            held = secured = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+            secured.wire = self._wire  # type: ignore[attr-defined] # it is a _TLSSocket
             self._wire.use(secured)
             self._wire.wait(secured, secured.do_handshake)
         except PollError:
@@ -228,33 +234,3 @@ class Dialer:
             raise PollError(Reason.PROTOCOL, "the proxy does not answer in HTTP")
         if not status[1].startswith(b"2"):
             raise PollError(Reason.CONNECT, f"the proxy refuses a connection to LocalAI (status {int(status[1])})")
-
-
-def tls_context(target: Target) -> ssl.SSLContext | None:
-    """Build the TLS configuration of a `Dialer`; None where LocalAI is spoken to in plain HTTP.
-
-    Raises:
-        UsageError: a TLS file cannot be used; the text names its flag.
-    """
-    if not target.is_secure:
-        return None
-    # Not ssl.create_default_context(): that writes session keys into the file that SSLKEYLOGFILE names.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.sslsocket_class = _TLSSocket
-    if target.tls_insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    try:
-        if target.tls_ca_file is None:
-            context.load_default_certs()
-        else:
-            context.load_verify_locations(target.tls_ca_file)
-        if target.tls_cert_file is not None:
-            context.load_cert_chain(target.tls_cert_file, target.tls_key_file)
-    except OSError:  # ssl.SSLError is one
-        raise UsageError(
-            "--localai.tls-ca-file, --localai.tls-cert-file and --localai.tls-key-file must be PEM files that fit "
-            "together, the key without a passphrase"
-        ) from None
-    return context

@@ -1,10 +1,12 @@
 import errno
 import logging
+import shutil
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 from support.acceptor import Peer, Script
 from support.certificates import Certificate, make_authority, make_leaf
+from support.clocks import FakeClock
 from support.rawserver import (
     CANARY,
     RawServer,
@@ -29,11 +32,12 @@ from support.rawserver import (
 )
 
 from exporter.client import Client
+from exporter.clienttls import ClientTLS
 from exporter.errors import UsageError
 from exporter.reasons import PollError, Reason
 from exporter.resolver import Addresses, Resolver
-from exporter.settings import Target
-from exporter.transport import Dialer, Wire, tls_context
+from exporter.settings import Secret, Target
+from exporter.transport import Dialer, Wire
 
 SOON = 0.3
 
@@ -474,13 +478,69 @@ class TestTLSFiles:
         with pytest.raises(UsageError, match="fit together"):
             Client(target, time.monotonic)
 
-    def test_are_not_read_again_where_they_were_read_before(self, pki: Certificates, tmp_path: Path) -> None:
+
+class TestTLSFilesThatChange:
+    """What they hold decides on the next connection; while they cannot be used, the last that could be serve."""
+
+    @pytest.fixture
+    def other(self, pki: Certificates, tmp_path: Path) -> Certificate:
+        """What the server, or the client, is given by the other authority."""
+        return make_leaf(tmp_path, "other", pki.stranger, "DNS:localai.test,IP:127.0.0.1")
+
+    @pytest.fixture
+    def now(self) -> FakeClock:
+        return FakeClock()
+
+    def put(self, certificate: Certificate, folder: Path) -> None:
+        shutil.copy(certificate.cert_file, folder / "cert.pem")
+        shutil.copy(certificate.key_file, folder / "key.pem")
+
+    def test_a_new_authority(self, pki: Certificates, other: Certificate, now: FakeClock, tmp_path: Path) -> None:
+        file, context = tmp_path / "ca.pem", pki.server.server_context()
+        shutil.copy(pki.authority.cert_file, file)
+        with RawServer(answering(ok(b"{}")), context=context) as server:
+            target = Target(url=server.url, api_key=Secret(CANARY), tls_ca_file=file)
+            with closing(Client(target, time.monotonic, tls=ClientTLS(target, now.clock.monotonic))) as client:
+                assert body(client) == b"{}"
+                context.load_cert_chain(other.cert_file, other.key_file)
+                shutil.copy(pki.stranger.cert_file, file)
+                assert refusal(client).reason == Reason.TLS
+                now.advance(1.0)
+                assert body(client) == b"{}"
+
+    def test_a_new_client_certificate(
+        self, pki: Certificates, other: Certificate, now: FakeClock, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        self.put(other, tmp_path)
+        with RawServer(answering(ok(b"{}")), context=pki.server.server_context(pki.authority)) as server:
+            target = Target(
+                url=server.url,
+                api_key=Secret(CANARY),
+                tls_ca_file=pki.authority.cert_file,
+                tls_cert_file=tmp_path / "cert.pem",
+                tls_key_file=tmp_path / "key.pem",
+            )
+            with closing(Client(target, time.monotonic, tls=ClientTLS(target, now.clock.monotonic))) as client:
+                assert refusal(client).reason == Reason.TLS
+                shutil.copy(pki.client.cert_file, tmp_path / "cert.pem")  # and its key only later
+                for _ in range(2):
+                    now.advance(1.0)
+                    assert refusal(client).reason == Reason.TLS
+                self.put(pki.client, tmp_path)
+                now.advance(1.0)
+                assert body(client) == b"{}"
+        assert [record.getMessage() for record in caplog.records if record.levelno >= logging.INFO] == [
+            "the new TLS configuration for LocalAI is not used",
+            "the TLS configuration for LocalAI was read again",
+        ]
+
+    def test_are_read_once_for_all_that_share_them(self, pki: Certificates, tmp_path: Path) -> None:
         file = tmp_path / "ca.pem"
-        file.write_bytes(pki.authority.cert_file.read_bytes())
+        shutil.copy(pki.authority.cert_file, file)
         target = Target(url="https://localai.test", tls_ca_file=file)
-        context = tls_context(target)
+        tls = ClientTLS(target, time.monotonic)
         file.unlink()
-        Client(target, time.monotonic, context=context).close()
+        Client(target, time.monotonic, tls=tls).close()
 
 
 REFUSALS: list[tuple[Script, Reason]] = [

@@ -271,7 +271,7 @@ def test_while_one_thread_looks_the_others_go_on(tmp_path: Path) -> None:
             assert end.wait(HANG_SECONDS)
 
     handler = SlowDisk()
-    log = logging.getLogger("exporter.webguard")
+    log = logging.getLogger("exporter.refreshed")
     log.addHandler(handler)
     try:
         served.path.unlink()
