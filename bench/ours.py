@@ -14,12 +14,12 @@ from exporter.app import make_registry
 from exporter.client import Answer
 from exporter.clock import Clock
 from exporter.decode import federation, lists_snapshot, stats, workers
+from exporter.errors import PollError, Reason
 from exporter.http1 import Request
 from exporter.localai import LocalAI
 from exporter.metrics import DEFINITIONS
 from exporter.model import ClockReading, Snapshot
 from exporter.poller import Asker, Poller
-from exporter.reasons import PollError, Reason
 from exporter.settings import Target
 from exporter.store import Store
 from exporter.web import Metrics

@@ -6,11 +6,11 @@ from pathlib import Path
 from exporter import fleetmetrics, metrics, owncollector
 from exporter.buckets import DURATION_BUCKETS
 from exporter.cli import COMMANDS
+from exporter.errors import REASONS, Reason
 from exporter.families import Definition
 from exporter.flags import FLAGS, GROUPS, Flag
 from exporter.fleet import Listing, Status
 from exporter.model import Change, Hidden
-from exporter.reasons import REASONS, Reason
 from exporter.retention import MODEL_LIMIT
 from exporter.targets import KEYS
 

@@ -11,7 +11,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HeaderParsingError
 from urllib3.util.response import assert_header_parsing
 
-from exporter.reasons import PollError, Reason
+from exporter.errors import PollError, Reason
 from exporter.transport import Dialer
 
 

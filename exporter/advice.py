@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from exporter.reasons import PollError, Reason
+from exporter.errors import PollError, Reason
 
 # By reason and, where it tells more, status: what was looked at, and what to do.
 _ADVICE: Mapping[tuple[Reason, int | None], tuple[str, str]] = {

@@ -11,7 +11,6 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from exporter.clock import Clock
 from exporter.collector import P2PCollector
-from exporter.errors import NO_THREAD, UsageError
 from exporter.guard import OPEN, Guard
 from exporter.listen import bind, bind_all
 from exporter.log import fields
@@ -20,6 +19,7 @@ from exporter.router import Route, Router
 from exporter.server import CLOSE_SECONDS, Server
 from exporter.settings import Settings, Target
 from exporter.store import Store
+from exporter.usage import NO_THREAD, UsageError
 from exporter.watched import Watched
 from exporter.web import Lazy, Metrics, health_routes, routes
 

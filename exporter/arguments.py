@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from exporter.errors import UsageError
 from exporter.flags import API_KEY_VARIABLE, FLAGS, STALE_AFTER_INTERVALS, TARGET, VARIABLE_PREFIX, Flag, known_flags
 from exporter.settings import Secret, Settings, Target, api_key
+from exporter.usage import UsageError
 
 _DEFAULTS = Target()
 

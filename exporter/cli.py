@@ -16,11 +16,11 @@ from typing import NamedTuple, NoReturn
 from exporter import __version__, commands
 from exporter.arguments import add_flags, load_settings, unknown_variables
 from exporter.commands import EXIT_FAILED, PROGRAM
-from exporter.errors import UsageError
 from exporter.flags import LOOP_FREE, VARIABLE_PREFIX, known_flags
 from exporter.log import configure, fields
 from exporter.settings import Settings, concerns
 from exporter.stdout import write
+from exporter.usage import UsageError
 
 _log = logging.getLogger(__name__)
 

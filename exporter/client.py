@@ -15,11 +15,11 @@ from exporter import __version__
 from exporter.adapter import DeadlineAdapter
 from exporter.clienttls import ClientTLS
 from exporter.echo import repeats
-from exporter.errors import MachineError, UsageError
-from exporter.reasons import PollError, Reason
+from exporter.errors import PollError, Reason
 from exporter.resolver import Resolver
 from exporter.settings import ApiKeyFile, Secret, Target
 from exporter.transport import Dialer, Wire
+from exporter.usage import MachineError, UsageError
 
 _PIECE_BYTES = 65_536
 _HTTP_1_1 = 11

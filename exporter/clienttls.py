@@ -4,9 +4,9 @@ import ssl
 from collections.abc import Callable
 from typing import Self
 
-from exporter.errors import UsageError
 from exporter.refreshed import Note, Refreshed
 from exporter.settings import Target
+from exporter.usage import UsageError
 
 
 class ClientTLS:

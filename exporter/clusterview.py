@@ -10,6 +10,7 @@ from typing import Any
 
 from exporter import __version__
 from exporter.advice import advise
+from exporter.errors import PollError
 from exporter.fleet import Fleet, FleetNode, FleetOutcome, FleetView
 from exporter.model import (
     FEDERATED,
@@ -23,7 +24,6 @@ from exporter.model import (
     Track,
     View,
 )
-from exporter.reasons import PollError
 from exporter.settings import Target
 
 Json = Mapping[str, Any]

@@ -17,11 +17,11 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from exporter.clock import Clock
-from exporter.errors import NO_THREAD, UsageError
 from exporter.listen import systemd_sockets
 from exporter.loading import lasting
 from exporter.settings import Settings, Target
 from exporter.stdout import write
+from exporter.usage import NO_THREAD, UsageError
 
 if TYPE_CHECKING:
     from exporter.rounds import Rounds

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from exporter.reasons import PollError, Reason
+from exporter.errors import PollError, Reason
 
 OnTime = Callable[[], None]
 """Raises `PollError` once time is over. It is called all the while: tens of thousands of nodes take seconds to read."""

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from exporter.entries import SPELLED_BY_LISTS, SPELLED_BY_P2P, NodeList, figure_of, read_list
+from exporter.errors import PollError, Reason
 from exporter.labels import label
 from exporter.model import FEDERATED, LLAMA_CPP, MLX, ClockReading, Kind, RoleCounts, Snapshot, Source
-from exporter.reasons import PollError, Reason
 from exporter.strictjson import Budget, parse_object
 
 UNLIMITED = Budget()

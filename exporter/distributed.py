@@ -10,12 +10,12 @@ from http import HTTPStatus
 from exporter import rows
 from exporter.client import Answer
 from exporter.clock import Clock
+from exporter.errors import PollError
 from exporter.fleet import Fleet, Listing
 from exporter.localai import ASK_AGAIN_SECONDS
 from exporter.memory import NEVER
 from exporter.model import ClockReading
 from exporter.questions import Questions, understood
-from exporter.reasons import PollError
 
 NODES = "/api/nodes"
 MODELS = "/api/nodes/models"

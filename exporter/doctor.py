@@ -9,12 +9,12 @@ from http import HTTPStatus
 
 from exporter.client import Client
 from exporter.clock import Clock
+from exporter.errors import PollError
 from exporter.finding import Finding, Severity, failure, some
 from exporter.fleetdoctor import examine_fleet
 from exporter.localai import LocalAI
 from exporter.model import Snapshot, Source
 from exporter.plain import plain
-from exporter.reasons import PollError
 from exporter.settings import Target, concerns
 
 READYZ = "/readyz"

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter.deadline import while_on_time
+from exporter.errors import PollError, Reason
 from exporter.labels import label
 from exporter.model import Kind, Node
-from exporter.reasons import PollError, Reason
 from exporter.strictjson import Budget
 from exporter.timestamps import parse_timestamp
 

@@ -5,7 +5,7 @@ import os
 import stat
 from pathlib import Path
 
-from exporter.errors import MachineError, UsageError
+from exporter.usage import MachineError, UsageError
 
 MOST_BYTES = 2**20
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from exporter.advice import advise
-from exporter.reasons import PollError
+from exporter.errors import PollError
 from exporter.settings import Target
 
 NAMED = 5

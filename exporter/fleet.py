@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from exporter.errors import Reason
 from exporter.model import ClockReading, Failure, Hidden
-from exporter.reasons import Reason
 
 UNSATISFIABLE_FROM = 3
 """So many times in a row must LocalAI have found no room before it waits for five minutes between two tries

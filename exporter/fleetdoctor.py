@@ -7,10 +7,10 @@ from http import HTTPStatus
 
 from exporter.clock import Clock
 from exporter.distributed import Distributed
+from exporter.errors import PollError
 from exporter.finding import Finding, Severity, failure, some
 from exporter.fleet import Fleet, Status
 from exporter.questions import Getter, Questions
-from exporter.reasons import PollError
 from exporter.settings import Target
 
 SILENT_SECONDS = 90.0

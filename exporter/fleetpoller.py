@@ -7,10 +7,10 @@ from typing import Protocol
 
 from exporter.clock import Clock, steady_epoch
 from exporter.deadline import until
+from exporter.errors import PollError, Reason
 from exporter.fleet import Fleet, FleetOutcome, FleetView, Status
 from exporter.log import fields, origin
 from exporter.model import Failure
-from exporter.reasons import PollError, Reason
 from exporter.retention import fleet_view
 from exporter.store import Store
 

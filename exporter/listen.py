@@ -6,8 +6,8 @@ import socket
 from collections.abc import MutableMapping, Sequence
 from contextlib import suppress
 
-from exporter.errors import UsageError
 from exporter.settings import ListenAddress
+from exporter.usage import UsageError
 
 _FIRST_DESCRIPTOR = 3  # SD_LISTEN_FDS_START of sd_listen_fds(3)
 _VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")

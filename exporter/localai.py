@@ -12,10 +12,10 @@ from typing import TypeVar
 
 from exporter import decode
 from exporter.clock import Clock
+from exporter.errors import PollError
 from exporter.memory import NEVER, Doubts, Ids, Memory, listed
 from exporter.model import Snapshot, Source
 from exporter.questions import Getter, Questions, understood
-from exporter.reasons import PollError
 from exporter.repeats import Reader
 
 ASK_AGAIN_SECONDS = 300.0

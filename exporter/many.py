@@ -13,7 +13,6 @@ from exporter.clienttls import ClientTLS
 from exporter.clock import Clock
 from exporter.crew import Crew
 from exporter.discovery import Discovery
-from exporter.errors import UsageError
 from exporter.http1 import Request, Response, say
 from exporter.log import fields
 from exporter.owncollector import OwnCollector
@@ -34,6 +33,7 @@ from exporter.settings import (
 )
 from exporter.store import Store
 from exporter.targets import NamedTarget
+from exporter.usage import UsageError
 from exporter.watched import Watched
 from exporter.web import Lazy, Metrics
 

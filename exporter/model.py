@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from exporter.reasons import Reason
+from exporter.errors import Reason
 
 
 class Kind(NamedTuple):

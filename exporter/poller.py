@@ -10,9 +10,9 @@ from typing import Protocol
 from exporter.buckets import DURATION_BUCKETS
 from exporter.clock import Clock, steady_epoch
 from exporter.deadline import until
+from exporter.errors import PollError, Reason
 from exporter.log import fields, origin
 from exporter.model import Change, Failure, Outcome, PollTotals, Snapshot, View
-from exporter.reasons import PollError, Reason
 from exporter.retention import view
 from exporter.store import Store
 from exporter.tracker import Tracked, track

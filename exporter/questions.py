@@ -6,8 +6,8 @@ from typing import Protocol, TypeVar
 from exporter.client import Answer
 from exporter.clock import Clock
 from exporter.deadline import until
+from exporter.errors import PollError, Reason
 from exporter.model import ClockReading
-from exporter.reasons import PollError, Reason
 from exporter.strictjson import Budget
 
 # `Date` is cut to the second: half of one later is the middle of what it can have been.

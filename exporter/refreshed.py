@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from exporter.errors import UsageError
 from exporter.log import fields
+from exporter.usage import UsageError
 
 _log = logging.getLogger(__name__)
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from exporter.clienttls import ClientTLS
 from exporter.clock import Clock
-from exporter.errors import UsageError
 from exporter.files import read_file
 from exporter.log import fields, origin
 from exporter.settings import Target
 from exporter.shard import Shard
 from exporter.targets import FLAG, NamedTarget, in_words_of_keys, parse_targets
+from exporter.usage import UsageError
 
 _log = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from typing import NamedTuple, Self
 from urllib.parse import SplitResult, urlsplit
 
 from exporter.durations import format_duration
-from exporter.errors import UsageError
 from exporter.files import named, read_file
 from exporter.shard import Shard
+from exporter.usage import UsageError
 
 HEALTH_PATHS = HEALTHY_PATH, READY_PATH = "/-/healthy", "/-/ready"
 """What a probe asks, which has no credentials: these answers have a word for a body."""

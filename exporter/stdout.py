@@ -3,7 +3,7 @@
 import os
 import sys
 
-from exporter.errors import UsageError
+from exporter.usage import UsageError
 
 
 def write(text: bytes) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from exporter.deadline import LOOK_EVERY, OnTime, unhurried
-from exporter.reasons import PollError, Reason
+from exporter.errors import PollError, Reason
 
 BYTES_PER_NODE = 256
 """So many of the bytes that an answer may have allow it one node. LocalAI's take 150, and v4 lists workers twice."""

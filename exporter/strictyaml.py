@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import yaml
 from yaml.reader import ReaderError
 
-from exporter.errors import UsageError
+from exporter.usage import UsageError
 
 _TAG = "tag:yaml.org,2002:"
 _NULL = f"{_TAG}null"

@@ -13,12 +13,12 @@ from types import MappingProxyType
 from typing import Any
 
 from exporter.arguments import make_target
-from exporter.errors import UsageError
 from exporter.flags import TARGET, Flag, known_flags
 from exporter.fleetmetrics import DEFINITIONS as DISTRIBUTED
 from exporter.metrics import DEFINITIONS
 from exporter.settings import Target
 from exporter.strictyaml import Value, parse_document
+from exporter.usage import UsageError
 
 FLAG = "--config.file"
 

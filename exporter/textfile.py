@@ -5,7 +5,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from exporter.errors import UsageError
+from exporter.usage import UsageError
 
 _MODE = 0o644  # node_exporter runs as another user
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from exporter.errors import UsageError
 from exporter.files import named, read_file
+from exporter.usage import UsageError
 
 
 def count(text: str) -> int:

@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from exporter.reasons import PollError, Reason
+from exporter.errors import PollError, Reason
 from exporter.resolver import Resolver
 
 _TUNNEL_ANSWER_BYTES = 16_384

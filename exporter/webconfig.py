@@ -12,10 +12,10 @@ from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 
-from exporter.errors import UsageError
 from exporter.files import read_file
 from exporter.settings import Secret
 from exporter.strictyaml import Value, parse_document
+from exporter.usage import UsageError
 
 MOST_COST = 14
 """Of a bcrypt hash: a check takes about a second there, and each step doubles it."""

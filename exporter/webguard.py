@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.errors import UsageError
 from exporter.files import read_file
 from exporter.refreshed import Note, Refreshed
 from exporter.settings import HEALTH_PATHS
+from exporter.usage import UsageError
 from exporter.webconfig import ClientAuth, WebConfig, parse_config
 from exporter.webtls import admits, server_context
 from exporter.webusers import Access, BasicAuth

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from exporter.errors import UsageError
+from exporter.usage import UsageError
 from exporter.webconfig import PEM, ClientAuth, TLSConfig
 
 _VERIFY = {

@@ -3,8 +3,8 @@ import re
 import pytest
 
 from exporter.advice import advise
+from exporter.errors import PollError, Reason
 from exporter.flags import API_KEY_VARIABLE, FLAGS
-from exporter.reasons import PollError, Reason
 
 CHECKS = {
     Reason.DNS: "reachable",

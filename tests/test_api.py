@@ -13,10 +13,10 @@ from support.fleet import fleet, fleet_node
 from support.values import SERVER_NOW, node, snapshot
 
 from exporter.api import ClusterApi, Shared, TargetsApi
+from exporter.errors import Reason
 from exporter.fleet import Capacity, FleetOutcome, FleetView, Status
 from exporter.http1 import Request
 from exporter.model import FEDERATED, LLAMA_CPP, Failure, Hidden, Node, Outcome, PollTotals, ServerInfo, Track, View
-from exporter.reasons import Reason
 from exporter.settings import Target
 from exporter.store import Store
 

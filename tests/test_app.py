@@ -14,11 +14,11 @@ from support.clocks import FakeClock
 
 from exporter.app import Exporter
 from exporter.clock import Clock
-from exporter.errors import UsageError
 from exporter.poller import Poller
 from exporter.server import Server
 from exporter.settings import ListenAddress, Settings, Target
 from exporter.simulator import Simulator
+from exporter.usage import UsageError
 from exporter.web import Metrics
 
 LOOPBACK = ListenAddress("127.0.0.1", 0)

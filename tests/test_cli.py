@@ -33,7 +33,7 @@ from support.processes import (
 from exporter import __version__
 from exporter.cli import COMMANDS
 from exporter.commands import stop_on_signals
-from exporter.errors import NO_THREAD, UsageError
+from exporter.usage import NO_THREAD, UsageError
 
 CANARY = "sk-canary-7f3a"
 

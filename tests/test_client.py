@@ -29,7 +29,7 @@ from support.rawserver import (
 
 from exporter import __version__
 from exporter.client import Answer
-from exporter.reasons import PollError, Reason
+from exporter.errors import PollError, Reason
 from exporter.settings import ApiKeyFile
 
 SOON = 0.3

@@ -14,9 +14,9 @@ from support.localai import entry, p2p_entry, stats
 from exporter import decode
 from exporter.deadline import unhurried
 from exporter.entries import PRESUMED_FUTURE_SECONDS, NodeList
+from exporter.errors import PollError, Reason
 from exporter.labels import LABEL_CHARACTERS
 from exporter.model import FEDERATED, LLAMA_CPP, MLX, ClockReading, Kind, Node, RoleCounts, Snapshot
-from exporter.reasons import PollError, Reason
 from exporter.strictjson import Budget, parse_object
 
 NOW = 1_800_000_000.0

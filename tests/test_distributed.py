@@ -6,11 +6,11 @@ from support.fleet import MODELS, NODES, SCHEDULING, fleet_answers, loaded, regi
 from support.localai import FakeClient, entry, generation_3, missing
 
 from exporter.distributed import Distributed
+from exporter.errors import PollError, Reason
 from exporter.fleet import Dropped, Fleet, Listing, Schedule
 from exporter.localai import LocalAI
 from exporter.model import ClockReading
 from exporter.questions import Questions
-from exporter.reasons import PollError, Reason
 
 ALL = [NODES, MODELS, SCHEDULING]
 ONE = fleet_answers([registered("gpu-1"), {}], [loaded("gpu-1", "llama-3")], [wanted("llama-3")])

@@ -11,7 +11,7 @@ from support.prometheus import tool
 
 from exporter import __version__
 from exporter.cli import COMMANDS
-from exporter.reasons import REASONS, Reason
+from exporter.errors import REASONS, Reason
 
 ROOT = Path(__file__).parent.parent
 PAGES = {

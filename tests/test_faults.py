@@ -10,8 +10,8 @@ from support.exposition import Exposition
 from support.hostile import CELLS, P2P, READ, Fault
 from support.watching import LONG, Watch, complaints_of_fault, complaints_of_recovery, nodes_total, watching
 
+from exporter.errors import Reason
 from exporter.log import JSONFormatter, LogfmtFormatter
-from exporter.reasons import Reason
 
 DEADLINE = 1.0
 """Long enough for the loopback of a loaded machine, short enough for dozens of stalls; in seconds."""

@@ -21,10 +21,10 @@ from support.watching import Shifted, Watch, watching
 
 from exporter.app import make_poller, make_registry
 from exporter.clock import Clock
+from exporter.errors import Reason
 from exporter.exposition import Renderer
 from exporter.localai import LocalAI
 from exporter.poller import Poller
-from exporter.reasons import Reason
 from exporter.settings import Target
 from exporter.store import Store
 from exporter.strictjson import BYTES_PER_NODE

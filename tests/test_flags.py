@@ -8,10 +8,10 @@ import pytest
 
 from exporter.arguments import add_flags, load_settings, unknown_variables
 from exporter.cli import COMMANDS, main
-from exporter.errors import UsageError
 from exporter.flags import FLAGS, GROUPS, LOOP_FREE, Flag
 from exporter.settings import ApiKeyFile, ListenAddress, Secret, Settings
 from exporter.shard import Shard
+from exporter.usage import UsageError
 
 CANARY = "sk-canary-7f3a"
 

@@ -11,6 +11,7 @@ from support.fleet import NOW, fleet, fleet_node
 from support.judges import promtool_says
 
 from exporter.collector import P2PCollector
+from exporter.errors import PollError, Reason
 from exporter.exposition import Renderer
 from exporter.families import Large
 from exporter.fleet import Capacity, Dropped, Fleet, FleetNode, Listing, Schedule, Status
@@ -19,7 +20,6 @@ from exporter.fleetmetrics import DEFINITIONS
 from exporter.fleetpoller import FleetPoller
 from exporter.labels import label
 from exporter.model import ClockReading
-from exporter.reasons import PollError, Reason
 from exporter.store import Store
 
 PREFIX = "localai_distributed_"

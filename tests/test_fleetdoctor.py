@@ -8,9 +8,9 @@ from support.fleet import MODELS, SCHEDULING, fleet_answers, loaded, registered,
 from support.localai import FakeClient, missing
 from support.processes import recorded, replaying, run
 
+from exporter.errors import PollError, Reason
 from exporter.finding import Finding, Severity
 from exporter.fleetdoctor import SILENT_SECONDS, examine_fleet
-from exporter.reasons import PollError, Reason
 from exporter.settings import Target
 from exporter.simulator.answers import FLEET_PATHS
 

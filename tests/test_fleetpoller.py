@@ -5,10 +5,10 @@ import pytest
 from support.clocks import FakeClock
 from support.fleet import fleet, fleet_node
 
+from exporter.errors import PollError, Reason
 from exporter.fleet import Fleet, FleetOutcome, Status
 from exporter.fleetpoller import FleetPoller
 from exporter.model import Failure
-from exporter.reasons import PollError, Reason
 from exporter.store import Store
 
 REFUSED = PollError(Reason.AUTH, "no admin's key", 403)

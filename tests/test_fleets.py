@@ -20,11 +20,11 @@ from support.processes import PATIENCE_SECONDS, Peer, recorded, replaying, respo
 from exporter.app import make_poller, make_registry
 from exporter.clock import Clock
 from exporter.distributed import Distributed
+from exporter.errors import Reason
 from exporter.exposition import Renderer
 from exporter.fleetcollector import FleetCollector
 from exporter.fleetpoller import FleetPoller
 from exporter.questions import Questions
-from exporter.reasons import Reason
 from exporter.settings import Target
 from exporter.simulator import Replay, Simulator, parse_scenario
 from exporter.simulator.answers import FLEET_PATHS

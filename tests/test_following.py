@@ -9,9 +9,9 @@ from support.clocks import FakeClock
 
 from exporter.app import make_poller
 from exporter.clock import Clock
+from exporter.errors import Reason
 from exporter.model import FEDERATED, LLAMA_CPP, MLX, Change, Kind, Outcome, Source, View
 from exporter.poller import Poller
-from exporter.reasons import Reason
 from exporter.settings import Target
 from exporter.simulator import Simulator, parse_scenario
 from exporter.store import Store

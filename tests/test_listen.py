@@ -15,9 +15,9 @@ from support.exposition import Exposition
 from support.processes import PATIENCE_SECONDS, command, environment, nobody
 from support.prometheus import free_port
 
-from exporter.errors import UsageError
 from exporter.listen import bind, bind_all, systemd_sockets, url
 from exporter.settings import ListenAddress
+from exporter.usage import UsageError
 
 FLAG = "--web.listen-address"
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from exporter.errors import UsageError
 from exporter.loading import lasting
+from exporter.usage import UsageError
 
 
 @pytest.fixture(autouse=True)

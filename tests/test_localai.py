@@ -5,10 +5,10 @@ from support.clocks import FakeClock
 from support.localai import FakeClient, entry, generation_1, generation_2, generation_3, missing, p2p_entry
 
 from exporter.clock import Clock
+from exporter.errors import PollError, Reason
 from exporter.localai import LocalAI
 from exporter.memory import DOUBT_AGAIN_SECONDS, DOUBTS
 from exporter.model import FEDERATED, LLAMA_CPP, MLX, Snapshot, Source
-from exporter.reasons import PollError, Reason
 
 LISTS = ["/api/p2p/workers", "/api/p2p/federation", "/api/p2p/stats"]
 INFO = ["/version", "/.well-known/localai.json"]

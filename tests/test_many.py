@@ -16,12 +16,12 @@ from support.web import ANY_PORT, Reply, fetch
 
 from exporter.app import Exporter
 from exporter.clock import Clock
-from exporter.errors import UsageError
 from exporter.many import Many
 from exporter.settings import Settings
 from exporter.shard import Shard
 from exporter.simulator import Simulator, parse_scenario
 from exporter.targets import parse_targets
+from exporter.usage import UsageError
 
 PATIENCE_SECONDS = 10.0
 

@@ -8,9 +8,9 @@ from support.clocks import FakeClock
 from support.values import node, snapshot
 
 from exporter.clock import Clock
+from exporter.errors import PollError, Reason
 from exporter.model import FEDERATED, LLAMA_CPP, MLX, Change, Outcome, ServerInfo, Snapshot
 from exporter.poller import Poller
-from exporter.reasons import PollError, Reason
 from exporter.store import Store
 
 REFUSED = PollError(Reason.CONNECT, "refused")

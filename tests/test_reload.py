@@ -9,9 +9,9 @@ import pytest
 from support.certificates import make_authority
 from support.clocks import FakeClock
 
-from exporter.errors import UsageError
 from exporter.reload import RETRY_SECONDS, ConfigFile, Ready, Reloads, check, choose
 from exporter.shard import Shard
+from exporter.usage import UsageError
 
 PATIENCE_SECONDS = 10.0
 

@@ -9,7 +9,7 @@ from support.generated import NOW, TIMES
 from support.localai import entry
 
 from exporter import decode
-from exporter.reasons import PollError, Reason
+from exporter.errors import PollError, Reason
 from exporter.repeats import Reader
 from exporter.strictjson import Budget
 

@@ -2,9 +2,9 @@ import pytest
 from support.fleet import CLOCK, NOW, fleet, fleet_node
 from support.values import SERVER_NOW, node, snapshot
 
+from exporter.errors import PollError, Reason
 from exporter.fleet import Fleet, FleetNode, FleetView, Model, Schedule, Status
 from exporter.model import FEDERATED, LLAMA_CPP, MLX, Hidden, Kind, Node, Snapshot, View
-from exporter.reasons import PollError, Reason
 from exporter.retention import MODEL_LIMIT, fleet_view, view
 from exporter.tracker import Tracked, track
 

@@ -13,9 +13,9 @@ from support.generated import JSON, LEAVES, encode
 
 from exporter import rows
 from exporter.entries import PRESUMED_FUTURE_SECONDS
+from exporter.errors import PollError, Reason
 from exporter.fleet import Capacity, Dropped, FleetNode, Schedule, Status
 from exporter.labels import LABEL_CHARACTERS
-from exporter.reasons import PollError, Reason
 from exporter.strictjson import Budget
 
 

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.arguments import load_settings
-from exporter.errors import UsageError
 from exporter.settings import (
     ApiKeyFile,
     ListenAddress,
@@ -23,6 +22,7 @@ from exporter.settings import (
     concerns,
     proxy_url,
 )
+from exporter.usage import UsageError
 
 CANARY = "sk-canary-7f3a"
 

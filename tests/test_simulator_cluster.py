@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.errors import UsageError
 from exporter.model import FEDERATED, LLAMA_CPP, MLX
 from exporter.simulator import Cluster, Entry
+from exporter.usage import UsageError
 
 START = 1_795_381_500.0
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.errors import UsageError
 from exporter.simulator import Request, Stage, parse_scenario
 from exporter.simulator.fleet import BEAT, LOOK_EVERY, STALE_AFTER, Fleet, Member
+from exporter.usage import UsageError
 
 START = 1_795_381_500.0
 

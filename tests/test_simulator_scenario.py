@@ -6,7 +6,6 @@ from itertools import pairwise
 
 import pytest
 
-from exporter.errors import UsageError
 from exporter.model import FEDERATED, LLAMA_CPP, MLX, Kind
 from exporter.simulator import RELEASES, Event, Request, Scenario, Stage, parse_action, parse_scenario
 from exporter.simulator.actions import (
@@ -22,6 +21,7 @@ from exporter.simulator.actions import (
     Upgrade,
 )
 from exporter.simulator.fleetactions import Busy, Change, Load, NoRoom, Register, Want, Watch
+from exporter.usage import UsageError
 
 START = 1_795_381_500.0
 DEMO = (files("exporter.simulator") / "demo.scenario").read_text("utf-8")

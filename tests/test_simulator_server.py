@@ -15,10 +15,10 @@ import requests
 from support.captures import FOLDER as CAPTURES
 from support.clocks import FakeClock
 
-from exporter.errors import UsageError
 from exporter.model import FEDERATED
 from exporter.simulator import RELEASES, Entry, Replay, Request, Settings, Simulator, answer, parse_scenario
 from exporter.simulator.listener import Listener
+from exporter.usage import UsageError
 
 START = 1_795_381_500.0
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.prometheus import tool
 
-from exporter.errors import UsageError
 from exporter.flags import FLAGS, TARGET
 from exporter.settings import ApiKeyFile, Target
 from exporter.targets import KEYS, NamedTarget, parse_targets
+from exporter.usage import UsageError
 
 CANARY = "sk-canary-7f3a"
 

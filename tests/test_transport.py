@@ -33,11 +33,11 @@ from support.rawserver import (
 
 from exporter.client import Client
 from exporter.clienttls import ClientTLS
-from exporter.errors import UsageError
-from exporter.reasons import PollError, Reason
+from exporter.errors import PollError, Reason
 from exporter.resolver import Addresses, Resolver
 from exporter.settings import Secret, Target
 from exporter.transport import Dialer, Wire
+from exporter.usage import UsageError
 
 SOON = 0.3
 

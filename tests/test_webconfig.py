@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.webconfig import FIXTURES, PASSPHRASE, make_keys
 
-from exporter.errors import UsageError
 from exporter.files import read_file
 from exporter.settings import Secret
+from exporter.usage import UsageError
 from exporter.webconfig import ClientAuth, WebConfig, parse_config
 from exporter.webguard import WebGuard
 

@@ -15,7 +15,7 @@ from support.clocks import FakeClock
 from support.handshake import client_context, shake
 from support.webconfig import Keys, basic, copy_keys, make_keys
 
-from exporter.errors import UsageError
+from exporter.usage import UsageError
 from exporter.webguard import WebGuard
 from exporter.webusers import Access
 

@@ -11,7 +11,7 @@ from support.certificates import Certificate, make_leaf
 from support.handshake import Outcome, client_context, limit, shake
 from support.webconfig import Keys, make_keys
 
-from exporter.errors import UsageError
+from exporter.usage import UsageError
 from exporter.webconfig import PEM, ClientAuth, TLSConfig
 from exporter.webguard import WebGuard
 from exporter.webtls import admits

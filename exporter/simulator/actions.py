@@ -22,11 +22,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from exporter.durations import format_duration, parse_duration
-from exporter.errors import UsageError
 from exporter.model import FEDERATED, LLAMA_CPP, MLX, Kind
 from exporter.simulator.cluster import ONLINE_FOR
 from exporter.simulator.fleetactions import FLEET_VERBS, FleetAction
 from exporter.simulator.releases import Release, find_release
+from exporter.usage import UsageError
 
 
 @dataclass(frozen=True, slots=True)

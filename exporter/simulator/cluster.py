@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import floor
 
-from exporter.errors import UsageError
 from exporter.model import FEDERATED, LLAMA_CPP, Kind
+from exporter.usage import UsageError
 
 HEARTBEAT = 20.0
 """Seconds from one announcement of a node to its next."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import floor
 
-from exporter.errors import UsageError
+from exporter.usage import UsageError
 
 BEAT = 10.0
 """Seconds from one heartbeat of a node to its next."""

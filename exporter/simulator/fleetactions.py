@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from exporter.errors import UsageError
+from exporter.usage import UsageError
 
 
 @dataclass(frozen=True, slots=True)

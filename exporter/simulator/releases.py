@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 
-from exporter.errors import UsageError
+from exporter.usage import UsageError
 
 _V4_GENERATION = 3
 _SECURITY_HEADERS = {

@@ -9,11 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from exporter.errors import UsageError
 from exporter.simulator.answers import PATHS, not_found
 from exporter.simulator.listener import HOST, Listener
 from exporter.simulator.releases import nearest_release
 from exporter.simulator.wire import Request
+from exporter.usage import UsageError
 
 _LAST_ANSWERS = 2.0  # seconds for which close() waits for a connection's thread
 _DATE = re.compile(rb"(?<=\r\nDate: )[^\r]+")

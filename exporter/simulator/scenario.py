@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from exporter.durations import format_duration
-from exporter.errors import UsageError
 from exporter.simulator.actions import (
     Action,
     Crowd,
@@ -33,6 +32,7 @@ from exporter.simulator.actions import (
 from exporter.simulator.cluster import crowd_host
 from exporter.simulator.fleetactions import Busy, Change, Load, NoRoom, Register, Want
 from exporter.simulator.releases import RELEASES, Release, find_release
+from exporter.usage import UsageError
 
 _STATEMENTS = {
     "release": "release RELEASE",

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Any, Self
 
-from exporter.reasons import Reason
+from exporter.errors import Reason
 from support import canaries
 from support.acceptor import Acceptor, Peer
 from support.localai import entry, p2p_entry, stats

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from exporter.client import Answer
-from exporter.reasons import PollError, Reason
+from exporter.errors import PollError, Reason
 from support.clocks import FakeClock
 
 

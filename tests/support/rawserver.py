@@ -12,7 +12,7 @@ from typing import Any, Self
 import pytest
 
 from exporter.client import Client
-from exporter.reasons import PollError, Reason
+from exporter.errors import PollError, Reason
 from exporter.resolver import Resolver
 from exporter.settings import Secret, Target
 from support.acceptor import HANG_SECONDS, Acceptor, Peer, Script

@@ -16,6 +16,7 @@ from rulebook import JOB
 from exporter.client import Answer
 from exporter.collector import P2PCollector
 from exporter.distributed import Distributed
+from exporter.errors import PollError, Reason
 from exporter.exposition import Renderer
 from exporter.fleet import Fleet
 from exporter.fleetcollector import FleetCollector
@@ -23,7 +24,6 @@ from exporter.fleetpoller import FleetPoller
 from exporter.localai import LocalAI
 from exporter.model import FEDERATED, ClockReading, Node, RoleCounts, Snapshot
 from exporter.poller import Poller
-from exporter.reasons import PollError, Reason
 from exporter.settings import Target
 from exporter.simulator import Request, Stage, parse_scenario
 from exporter.store import Store

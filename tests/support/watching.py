@@ -8,9 +8,9 @@ from typing import Any
 
 from exporter.app import make_poller, make_registry
 from exporter.clock import Clock
+from exporter.errors import Reason
 from exporter.exposition import Renderer
 from exporter.model import Outcome, Track
-from exporter.reasons import Reason
 from exporter.settings import Secret, Target
 from exporter.store import Store
 from support import canaries

@@ -7,10 +7,10 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.collector import P2PCollector
+from exporter.errors import PollError, Reason
 from exporter.exposition import Page, Renderer
 from exporter.model import Node, Snapshot
 from exporter.poller import Poller
-from exporter.reasons import PollError, Reason
 from exporter.store import Store
 from support.clocks import FakeClock
 from support.stock import Stock
