@@ -61,6 +61,7 @@ DEMO = (files("exporter.simulator") / "demo.scenario").read_text("utf-8")
         ("drain gpu-01", Change("drain", "gpu-01")),
         ("resume gpu-01", Change("resume", "gpu-01")),
         ("silence gpu-01", Change("silence", "gpu-01")),
+        ("remove gpu-01", Change("remove", "gpu-01")),
         ("watch on", Watch(on=True)),
         ("watch off", Watch(on=False)),
         ("load llama-3 gpu-01", Load("llama-3", "gpu-01")),
@@ -79,7 +80,7 @@ def test_every_verb(text: str, action: Action) -> None:
 
 VERBS = (
     "worker, workers, federated, kill, restart, flap, outage, upgrade, webui, p2p, distributed, key, reader-key, "
-    "node, approve, drain, resume, silence, watch, load, unload, busy, plan, no-room"
+    "node, approve, drain, resume, silence, remove, watch, load, unload, busy, plan, no-room"
 )
 
 
@@ -142,6 +143,8 @@ VERBS = (
         ("plan a", "line 1: cannot read what stands after 'plan': write plan MODEL MIN [MAX]"),
         ("no-room a", "line 1: cannot read what stands after 'no-room': write no-room MODEL TIMES"),
         ("at 5s node a\nat 4s drain a", "line 2: no node 'a' has registered by then: write node a first"),
+        ("node a\nat 5s remove a\nat 6s drain a", "line 3: no node 'a' has registered by then: write node a first"),
+        ("node a\nevery 1m\nat 5s remove a", "line 3: no node 'a' has registered by then: write node a first"),
         ("worker a\nload llama-3 a", "line 2: no node 'a' has registered by then: write node a first"),
         ("busy a 2", "line 1: no node 'a' has registered by then: write node a first"),
         ("no-room llama-3 3", "line 1: nothing is wanted of 'llama-3' by then: plan it first"),
