@@ -3,6 +3,7 @@
 import json
 from importlib.resources import files
 from itertools import pairwise
+from typing import get_args
 
 import pytest
 
@@ -20,7 +21,17 @@ from exporter.simulator.actions import (
     Switch,
     Upgrade,
 )
-from exporter.simulator.fleetactions import Busy, Change, Load, NoRoom, Register, Want, Watch
+from exporter.simulator.fleetactions import (
+    Busy,
+    Change,
+    ChangeOfNode,
+    FleetAction,
+    Load,
+    NoRoom,
+    Register,
+    Want,
+    Watch,
+)
 from exporter.usage import UsageError
 
 START = 1_795_381_500.0
@@ -267,21 +278,36 @@ class TestDemo:
     def test_the_demo_shows_every_kind_of_node_and_of_event(self) -> None:
         scenario = parse_scenario(DEMO)
         actions = [*scenario.start, *(event.action for event in scenario.events)]
-        assert {type(action) for action in actions} >= {Join, Kill, Restart, Flap, Outage}
+        assert {type(action) for action in actions} == {
+            *(Join, Kill, Restart, Flap, Outage),
+            *(Switch, Register, Change, Load, Busy, Want, NoRoom),
+        }
         assert {action.kind for action in actions if isinstance(action, Join)} == {LLAMA_CPP, MLX, FEDERATED}
         assert any(isinstance(action, Join) and action.skew > 0 for action in actions)
+        assert {action.what for action in actions if isinstance(action, Change)} == set(get_args(ChangeOfNode))
+        registered = [action for action in actions if isinstance(action, Register)]
+        assert {(one.approved, one.gpu) for one in registered} >= {(False, True), (True, False)}
         assert scenario.release == RELEASES["v4.7.1"]
 
-    def test_something_happens_at_least_every_30_s_and_three_times_in_the_first_minute(self) -> None:
+    @pytest.mark.parametrize("of_fleet", [False, True], ids=["p2p", "distributed"])
+    def test_something_happens_at_least_every_30_s_and_three_times_in_the_first_minute(self, *, of_fleet: bool) -> None:
         scenario = parse_scenario(DEMO)
         assert scenario.every is not None
-        moments = [0.0, *(event.at for event in scenario.events), scenario.every + scenario.events[0].at]
+        happens = [event.at for event in scenario.events if isinstance(event.action, FleetAction) == of_fleet]
+        moments = [0.0, *happens, scenario.every + happens[0]]
         assert max(after - before for before, after in pairwise(moments)) <= 30
         assert sum(moment <= 60 for moment in moments) > 3
 
     def test_the_demo_can_run_for_a_week_without_growing(self) -> None:
         stage = Stage(parse_scenario(DEMO), START)
         stage.advance(START + 600)
-        grown = len(stage.cluster.entries(START + 600))
+        grown, fleet = len(stage.cluster.entries(START + 600)), stage.fleet.listing(START + 600)
         stage.advance(START + 600_000)
         assert len(stage.cluster.entries(START + 600_000)) == grown
+        listed = stage.fleet.listing(START + 600_000)
+        assert [(one.name, one.status, one.models, one.in_flight) for one in listed.members] == [
+            (one.name, one.status, one.models, one.in_flight) for one in fleet.members
+        ]
+        assert [(one.model, one.least, one.most, one.ticks) for one in listed.plans] == [
+            (one.model, one.least, one.most, one.ticks) for one in fleet.plans
+        ]
