@@ -193,6 +193,12 @@ def _commands() -> str:
         for name, command in COMMANDS.items()
         for option in command.options
     )
+    names = {flag.variable: flag.name for flag in FLAGS}
+    defaults = "".join(
+        f"| `{name}` | `--{names[variable]}` | `{default}` |\n"
+        for name, command in COMMANDS.items()
+        for variable, default in command.defaults.items()
+    )
     return f"""
 ## Commands
 
@@ -203,7 +209,12 @@ def _commands() -> str:
 
 | command | flag | |
 |---|---|---|
-{options}"""
+{options}
+These flags have another default with one command:
+
+| command | flag | default |
+|---|---|---|
+{defaults}"""
 
 
 PAGES = {"configuration.md": configuration_page, "metrics.md": metrics_page}

@@ -97,11 +97,15 @@ COMMANDS = {
         usage_exit=EXIT_UNKNOWN,
     ),
     "demo": Command(
-        "Serve the metrics of a simulated cluster that lives, for a first look.",
+        "Serve the metrics of simulated clusters that live, of P2P and of distributed mode, for a first look.",
         commands.demo,
         ("poll.", "node.", "expect.", "collector.", "web.", "log."),
         (Option("scenario", "Play this script instead of the built-in one.", "FILE"),),
-        defaults={f"{VARIABLE_PREFIX}WEB_LISTEN_ADDRESS": "127.0.0.1:10040", f"{VARIABLE_PREFIX}POLL_INTERVAL": "5s"},
+        defaults={
+            f"{VARIABLE_PREFIX}WEB_LISTEN_ADDRESS": "127.0.0.1:10040",
+            f"{VARIABLE_PREFIX}POLL_INTERVAL": "5s",
+            f"{VARIABLE_PREFIX}COLLECTOR_DISTRIBUTED": "true",
+        },
     ),
     "healthcheck": Command(
         "Ask a running exporter on this machine whether it is healthy; exit 0 or 1.",

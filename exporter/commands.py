@@ -218,6 +218,7 @@ def demo(settings: Settings, arguments: argparse.Namespace) -> int:
             text = (
                 f"A simulated LocalAI answers at  {localai.url}/api/p2p\n"
                 f"The exporter shows it at        {urls[0]}{settings.telemetry_path}\n"
+                f"and on a page for people at     {urls[0]}/\n"
                 "Ctrl-C ends both.\n"
             )
             write(text.encode())

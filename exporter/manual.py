@@ -11,8 +11,8 @@ _MOST_COLUMNS = 100
 
 NOTES = (
     "A flag is taken before the variable below it; a variable that is empty counts as absent. A flag without a value "
-    "is off by default: its variable takes true or false, and --no-NAME turns it off. One that may be given several "
-    "times has a variable with commas between its values. Durations are written as 15s or 1m30s."
+    "is off unless its default is true: its variable takes true or false, and --no-NAME turns it off. One that may be "
+    "given several times has a variable with commas between its values. Durations are written as 15s or 1m30s."
 )
 """What holds for every flag that has a variable."""
 
@@ -35,7 +35,7 @@ def flag_entry(flag: Flag, default: str) -> Entry:
     """Return what is said of a flag that has this default."""
     more = [f"One of {', '.join(flag.choices)}."] if flag.choices else []
     more += ["May be given several times."] if flag.repeatable else []
-    more += [f"Default: {default}."] if flag.metavar and default not in ("", "none") else []
+    more += [f"Default: {default}."] if default not in ("", "none", "false") else []
     variables = ", ".join(f"${name}" for name in flag.variables)
     return Entry(f"--{flag.name} {flag.metavar}".rstrip(), " ".join([flag.text, *more]), variables)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from support.dashboard import P2P
+from support.dashboard import P2P, SHEETS
 from support.processes import command, installed
 from support.prometheus import Prometheus, free_port, started, tool
 
@@ -72,7 +72,7 @@ def test_the_exporters_container_may_do_nothing(services: Mapping[str, Service])
     assert (ROOT / exporter["build"]["dockerfile"]).exists()
 
 
-def test_grafana_finds_prometheus_and_the_dashboard(services: Mapping[str, Service]) -> None:
+def test_grafana_finds_prometheus_and_the_dashboards(services: Mapping[str, Service]) -> None:
     grafana = services["grafana"]
     provisioned = {kind: inside(grafana, f"/etc/grafana/provisioning/{kind}") for kind in ("dashboards", "datasources")}
 
@@ -82,8 +82,9 @@ def test_grafana_finds_prometheus_and_the_dashboard(services: Mapping[str, Servi
     # Grafana drops a word that it does not know without a word of its own.
     assert source.keys() == {"name", "type", "access", "url", "isDefault", "jsonData"}
     assert source["jsonData"].keys() == {"httpMethod", "timeInterval"}
-    (chosen,) = (one["query"] for one in P2P.document["templating"]["list"] if one["type"] == "datasource")
-    assert source["type"] == chosen
+    for sheet in SHEETS:
+        (chosen,) = (one["query"] for one in sheet.document["templating"]["list"] if one["type"] == "datasource")
+        assert source["type"] == chosen
     assert source["url"] == f"http://prometheus:{services['prometheus']['ports'][0]['target']}"
     scraping = yaml.safe_load(inside(services["prometheus"], "/etc/prometheus/prometheus.yml").read_text("utf-8"))
     assert source["jsonData"]["timeInterval"] == scraping["global"]["scrape_interval"]
@@ -93,7 +94,11 @@ def test_grafana_finds_prometheus_and_the_dashboard(services: Mapping[str, Servi
     (provider,) = providers["providers"]
     assert provider.keys() == {"name", "type", "options"}
     home = grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
-    assert Path(home).parent == Path(provider["options"]["path"])
+    folder = Path(provider["options"]["path"])
+    mounted = [Path(volume["target"]) for volume in grafana["volumes"]]
+    found = [inside(grafana, str(file)) for file in mounted if file.parent == folder]
+    assert sorted(found) == sorted(sheet.board.file for sheet in SHEETS)
+    assert Path(home).parent == folder
     assert inside(grafana, home) == P2P.board.file
 
 
@@ -177,12 +182,13 @@ def test_its_own_tool_accepts_a_configuration(
 
 
 @pytest.mark.prometheus
-def test_the_demo_reaches_the_dashboard(server: Prometheus, machine: Machine) -> None:
-    server.wait(lambda: server.value("localai_p2p_up") == 1)
+def test_the_demo_reaches_the_dashboards(server: Prometheus, machine: Machine) -> None:
+    server.wait(lambda: server.value("localai_p2p_up") == server.value("localai_distributed_up") == 1)
     assert server.by("cluster", "up") == {"demo": 1}
-    # What the dashboard's variables choose from: without it none of its panels shows anything.
-    for asked in P2P.in_variables:
-        assert server.query(P2P.filled(asked.query, {})), asked.place
+    # What a dashboard's variables choose from: without it none of its panels shows anything.
+    for sheet in SHEETS:
+        for asked in sheet.in_variables:
+            assert server.query(sheet.filled(asked.query, {})), asked.place
 
     (manager,) = server.ask("alertmanagers")["data"]["activeAlertmanagers"]
     assert manager["url"].startswith(f"{machine.url('alertmanager')}/")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.browser import Browser, chromium
 from support.localai import entry, generation_2
-from support.processes import replaying, response
+from support.processes import recorded, replaying, response
 from support.web import ANY_PORT
 
 from exporter.app import Exporter
@@ -30,6 +30,8 @@ worker pi skew 10m
 HEADLINE = "document.getElementById('headline').textContent"
 AGE = "document.querySelectorAll('.row .age')[1].textContent"
 TEXT = "document.getElementById('main').innerText"
+SECTION = "[...document.querySelectorAll('#distributed > :is(h2, p)')].map((one) => one.innerText)"
+"""What stands above the nodes of distributed mode, and below them."""
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +214,24 @@ def test_many_targets_are_a_list_that_leads_to_each(browser: Browser, stack: Exi
 
 def test_distributed_mode_has_a_section(browser: Browser, stack: ExitStack) -> None:
     localai = simulating(stack, f"{SCRIPT}distributed on\nnode rack-01\n")
-    browser.open(exporting(stack, url=localai.url, collect_distributed=True).urls[0])
+    browser.open(exporting(stack, url=localai.url, collect_distributed=True, stale_after=5.0).urls[0])
     browser.until("document.querySelectorAll('#distributed .row').length === 1")
     assert list(rows(browser, "#distributed .row")) == ["rack-01"]
+    assert browser.evaluate(SECTION) == ["Distributed mode 1", ""]
     assert browser.axe() == []
+    with localai.outage():
+        browser.until(f"{SECTION}[0] === 'Distributed mode 1 · not read'")
+        # What to do is said once, at the top.
+        assert browser.evaluate(SECTION)[1] == ""
+        # Of nodes of which nothing is known any more there is no number.
+        browser.until(f"{SECTION}[0] === 'Distributed mode not read'")
+    browser.until(f"{SECTION}[0] === 'Distributed mode 1'")
+
+
+def test_what_to_do_for_distributed_mode_alone_stands_below_it(browser: Browser, stack: ExitStack) -> None:
+    broken = {"/api/nodes": response("{}", "500 Internal Server Error")}
+    localai = stack.enter_context(replaying(recorded("v4.7.1/cluster") | broken))
+    browser.open(exporting(stack, url=localai.url, collect_distributed=True).urls[0])
+    browser.until(f"{SECTION}[0] === 'Distributed mode not read'")
+    assert "look at LocalAI's log" in browser.evaluate(SECTION)[1]
+    assert browser.evaluate("document.getElementById('advice').hidden")

@@ -106,6 +106,22 @@ def test_a_node_that_registers_again_keeps_its_entry_and_has_nothing_loaded() ->
     assert (after.status, heard(after), after.models) == ("healthy", START + 300, 0)
 
 
+def test_a_node_that_was_removed_is_another_when_it_registers_again() -> None:
+    fleet = Fleet(START)
+    fleet.register("gpu-01", START)
+    fleet.load("llama-3", "gpu-01", START)
+    before = member(fleet, START)
+    fleet.remove("gpu-01", START + 10)
+    gone = fleet.listing(START + 10)
+    assert (gone.members, gone.replicas) == ([], [])
+    with pytest.raises(UsageError, match="no node 'gpu-01' is registered"):
+        fleet.load("llama-3", "gpu-01", START + 11)
+    fleet.register("gpu-01", START + 20, approved=False)
+    after = member(fleet, START + 20)
+    assert (after.status, after.models, after.created_at) == ("pending", 0, int((START + 20) * 1e6))
+    assert after.id != before.id
+
+
 def test_models_are_loaded_on_healthy_nodes() -> None:
     fleet = Fleet(START)
     for name in ("gpu-02", "gpu-01"):
@@ -152,9 +168,9 @@ def test_plans() -> None:
         fleet.no_room("qwen", 1)
 
 
-@pytest.mark.parametrize("happen", [Fleet.approve, Fleet.drain, Fleet.resume, Fleet.silence])
+@pytest.mark.parametrize("happen", [Fleet.approve, Fleet.drain, Fleet.resume, Fleet.silence, Fleet.remove])
 def test_nothing_happens_to_a_node_that_never_registered(happen: Any) -> None:
-    with pytest.raises(UsageError, match="no node 'gpu-01' ever registered"):
+    with pytest.raises(UsageError, match="no node 'gpu-01' is registered"):
         happen(Fleet(START), "gpu-01", START)
 
 
@@ -187,6 +203,7 @@ SCRIPT = """
     at 4m watch off
     at 4m resume cpu-01
     at 4m unload llama-3 gpu-01
+    at 4m remove gpu-03
     at 5m distributed off
 """
 
@@ -208,7 +225,8 @@ def asked(stage: Stage, path: str, now: float) -> Any:
         (25, {"cpu-01": "draining", "gpu-01": "healthy", "gpu-02": "healthy", "gpu-03": "pending"}),
         (100, {"cpu-01": "draining", "gpu-01": "healthy", "gpu-02": "offline", "gpu-03": "pending"}),
         (150, {"cpu-01": "draining", "gpu-01": "healthy", "gpu-02": "offline", "gpu-03": "healthy"}),
-        (270, {"cpu-01": "healthy", "gpu-01": "healthy", "gpu-02": "healthy", "gpu-03": "healthy"}),
+        (210, {"cpu-01": "draining", "gpu-01": "healthy", "gpu-02": "healthy", "gpu-03": "healthy"}),
+        (270, {"cpu-01": "healthy", "gpu-01": "healthy", "gpu-02": "healthy"}),
     ],
 )
 def test_a_script_of_distributed_mode(at: float, statuses: dict[str, str]) -> None:

@@ -3,6 +3,7 @@
 import json
 from importlib.resources import files
 from itertools import pairwise
+from typing import get_args
 
 import pytest
 
@@ -20,7 +21,17 @@ from exporter.simulator.actions import (
     Switch,
     Upgrade,
 )
-from exporter.simulator.fleetactions import Busy, Change, Load, NoRoom, Register, Want, Watch
+from exporter.simulator.fleetactions import (
+    Busy,
+    Change,
+    ChangeOfNode,
+    FleetAction,
+    Load,
+    NoRoom,
+    Register,
+    Want,
+    Watch,
+)
 from exporter.usage import UsageError
 
 START = 1_795_381_500.0
@@ -61,6 +72,7 @@ DEMO = (files("exporter.simulator") / "demo.scenario").read_text("utf-8")
         ("drain gpu-01", Change("drain", "gpu-01")),
         ("resume gpu-01", Change("resume", "gpu-01")),
         ("silence gpu-01", Change("silence", "gpu-01")),
+        ("remove gpu-01", Change("remove", "gpu-01")),
         ("watch on", Watch(on=True)),
         ("watch off", Watch(on=False)),
         ("load llama-3 gpu-01", Load("llama-3", "gpu-01")),
@@ -79,7 +91,7 @@ def test_every_verb(text: str, action: Action) -> None:
 
 VERBS = (
     "worker, workers, federated, kill, restart, flap, outage, upgrade, webui, p2p, distributed, key, reader-key, "
-    "node, approve, drain, resume, silence, watch, load, unload, busy, plan, no-room"
+    "node, approve, drain, resume, silence, remove, watch, load, unload, busy, plan, no-room"
 )
 
 
@@ -142,6 +154,8 @@ VERBS = (
         ("plan a", "line 1: cannot read what stands after 'plan': write plan MODEL MIN [MAX]"),
         ("no-room a", "line 1: cannot read what stands after 'no-room': write no-room MODEL TIMES"),
         ("at 5s node a\nat 4s drain a", "line 2: no node 'a' has registered by then: write node a first"),
+        ("node a\nat 5s remove a\nat 6s drain a", "line 3: no node 'a' has registered by then: write node a first"),
+        ("node a\nevery 1m\nat 5s remove a", "line 3: no node 'a' has registered by then: write node a first"),
         ("worker a\nload llama-3 a", "line 2: no node 'a' has registered by then: write node a first"),
         ("busy a 2", "line 1: no node 'a' has registered by then: write node a first"),
         ("no-room llama-3 3", "line 1: nothing is wanted of 'llama-3' by then: plan it first"),
@@ -264,21 +278,36 @@ class TestDemo:
     def test_the_demo_shows_every_kind_of_node_and_of_event(self) -> None:
         scenario = parse_scenario(DEMO)
         actions = [*scenario.start, *(event.action for event in scenario.events)]
-        assert {type(action) for action in actions} >= {Join, Kill, Restart, Flap, Outage}
+        assert {type(action) for action in actions} == {
+            *(Join, Kill, Restart, Flap, Outage),
+            *(Switch, Register, Change, Load, Busy, Want, NoRoom),
+        }
         assert {action.kind for action in actions if isinstance(action, Join)} == {LLAMA_CPP, MLX, FEDERATED}
         assert any(isinstance(action, Join) and action.skew > 0 for action in actions)
+        assert {action.what for action in actions if isinstance(action, Change)} == set(get_args(ChangeOfNode))
+        registered = [action for action in actions if isinstance(action, Register)]
+        assert {(one.approved, one.gpu) for one in registered} >= {(False, True), (True, False)}
         assert scenario.release == RELEASES["v4.7.1"]
 
-    def test_something_happens_at_least_every_30_s_and_three_times_in_the_first_minute(self) -> None:
+    @pytest.mark.parametrize("of_fleet", [False, True], ids=["p2p", "distributed"])
+    def test_something_happens_at_least_every_30_s_and_three_times_in_the_first_minute(self, *, of_fleet: bool) -> None:
         scenario = parse_scenario(DEMO)
         assert scenario.every is not None
-        moments = [0.0, *(event.at for event in scenario.events), scenario.every + scenario.events[0].at]
+        happens = [event.at for event in scenario.events if isinstance(event.action, FleetAction) == of_fleet]
+        moments = [0.0, *happens, scenario.every + happens[0]]
         assert max(after - before for before, after in pairwise(moments)) <= 30
         assert sum(moment <= 60 for moment in moments) > 3
 
     def test_the_demo_can_run_for_a_week_without_growing(self) -> None:
         stage = Stage(parse_scenario(DEMO), START)
         stage.advance(START + 600)
-        grown = len(stage.cluster.entries(START + 600))
+        grown, fleet = len(stage.cluster.entries(START + 600)), stage.fleet.listing(START + 600)
         stage.advance(START + 600_000)
         assert len(stage.cluster.entries(START + 600_000)) == grown
+        listed = stage.fleet.listing(START + 600_000)
+        assert [(one.name, one.status, one.models, one.in_flight) for one in listed.members] == [
+            (one.name, one.status, one.models, one.in_flight) for one in fleet.members
+        ]
+        assert [(one.model, one.least, one.most, one.ticks) for one in listed.plans] == [
+            (one.model, one.least, one.most, one.ticks) for one in fleet.plans
+        ]

@@ -107,9 +107,11 @@ function fleetItems(fleet) {
 
 function fleetWords(fleet) {
   if (fleet.up === null) return 'not asked yet';
-  if (fleet.failure) return remedy(fleet.failure);
-  return !fleet.up ? 'unknown' : fleet.enabled ? '' : 'off in LocalAI';
+  return !fleet.up ? 'not read' : fleet.enabled ? '' : 'off in LocalAI';
 }
+
+/** What to do where distributed mode alone was not read: what ails LocalAI as a whole stands at the top. */
+const fleetRemedy = ({ poll, distributed }) => (poll.failure ? '' : remedy(distributed.failure));
 
 function targetItem(target, time) {
   const status = target.up === null ? 'not polled yet'

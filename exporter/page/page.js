@@ -101,6 +101,8 @@ function makeHost() {
   return { element: make('li', '', element), update, tick };
 }
 
+const makeItem = () => makeRow('li', 'row');
+
 function makeTarget() {
   const link = make('a', 'name');
   const row = makeRow('li', 'row', link);
@@ -114,11 +116,12 @@ function makeTarget() {
 const rows = { targets: new Map(), hosts: new Map(), distributed: new Map() };
 
 /** Shows a section's items; none of it where they are null. */
-function section(id, items, words = '', makeOne = () => makeRow('li', 'row'), below = '') {
+function section(id, items, words, makeOne, below = '') {
   const [title, list, small] = $(id).children;
   $(id).hidden = items === null;
   arrange(list, rows[id], items ?? [], makeOne);
-  say(title.firstElementChild, joined(items && String(items.length), words));
+  // Where words say why there are none, 0 of them would be a claim.
+  say(title.firstElementChild, joined(items && (items.length || !words) && String(items.length), words));
   say(small, below);
 }
 
@@ -161,7 +164,7 @@ function showCluster() {
   const fleet = answer.distributed;
   figures([...answer.roles.map(roleFigure), localaiFigure(answer)]);
   section('hosts', items, '', makeHost, unshown(answer.roles));
-  section('distributed', fleet && fleetItems(fleet), fleet ? fleetWords(fleet) : '');
+  section('distributed', ...(fleet ? [fleetItems(fleet), fleetWords(fleet), makeItem, fleetRemedy(answer)] : [null]));
   return clusterVerdict(answer, items);
 }
 

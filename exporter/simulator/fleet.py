@@ -200,7 +200,7 @@ class Fleet:
         """Let a node take part that waits for it.
 
         Raises:
-            UsageError: it never registered, as for all that happens to a node; or it does not wait.
+            UsageError: it is not registered, as for all that happens to a node; or it does not wait.
         """
         if self._node(name, now).status != "pending":
             raise UsageError(f"{name!r} does not wait to be approved: let it register as pending first")
@@ -219,6 +219,11 @@ class Fleet:
         node = self._node(name, now)
         node.silent_from = now if node.silent_from is None else node.silent_from
 
+    def remove(self, name: str, now: float) -> None:
+        """Delete a node's entry, and what is known to be loaded on it."""
+        self._node(name, now)
+        del self._nodes[name]
+
     def watch(self, now: float, *, on: bool) -> None:
         """Let LocalAI look at the heartbeats, or not: then every status stays, however long a node is silent."""
         self._look(now)
@@ -228,7 +233,7 @@ class Fleet:
         """Load a replica of a model on a healthy node, or unload it.
 
         Raises:
-            UsageError: the node is not healthy, or has never registered.
+            UsageError: the node is not healthy, or not registered.
         """
         node = self._node(name, now)
         if node.status != "healthy":
@@ -243,7 +248,7 @@ class Fleet:
         """Let what is loaded on a node answer so many requests.
 
         Raises:
-            UsageError: nothing is loaded there, or the node has never registered.
+            UsageError: nothing is loaded there, or the node is not registered.
         """
         node = self._node(name, now)
         if not node.replicas:
@@ -279,7 +284,7 @@ class Fleet:
     def _node(self, name: str, now: float) -> _Node:
         self._look(now)
         if name not in self._nodes:
-            raise UsageError(f"no node {name!r} ever registered: let it do so first, with node {name}")
+            raise UsageError(f"no node {name!r} is registered: let it register first, with node {name}")
         return self._nodes[name]
 
     def _look(self, now: float) -> None:

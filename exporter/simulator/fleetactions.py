@@ -4,6 +4,7 @@ node HOST [pending] [cpu]      a node registers, or does so again; pending is to
 approve HOST                   a pending node may take part
 drain HOST, resume HOST        a node is given no more requests, and is again
 silence HOST                   its heartbeats stop arriving: a minute later LocalAI calls it offline
+remove HOST                    somebody deletes its entry; when it registers again it has another one
 watch on|off                   LocalAI's look at the heartbeats: without it every status stays
 load MODEL HOST                a replica of a model is loaded on a healthy node
 unload MODEL HOST              it is no more
@@ -17,6 +18,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from exporter.usage import UsageError
+
+ChangeOfNode = Literal["approve", "drain", "resume", "silence", "remove"]
+"""The words for what happens to a node that has registered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class Register:
 class Change:
     """Something happens to a node that has registered."""
 
-    what: Literal["approve", "drain", "resume", "silence"]
+    what: ChangeOfNode
     host: str
 
 
@@ -95,7 +99,7 @@ def _register(words: list[str]) -> Register | None:
             return None
 
 
-def _change(what: Literal["approve", "drain", "resume", "silence"]) -> Callable[[list[str]], Change | None]:
+def _change(what: ChangeOfNode) -> Callable[[list[str]], Change | None]:
     return lambda words: Change(what, words[0]) if len(words) == 1 else None
 
 
@@ -131,6 +135,7 @@ FLEET_VERBS: Mapping[str, tuple[str, Callable[[list[str]], FleetAction | None]]]
     "drain": ("drain HOST", _change("drain")),
     "resume": ("resume HOST", _change("resume")),
     "silence": ("silence HOST", _change("silence")),
+    "remove": ("remove HOST", _change("remove")),
     "watch": ("watch on or watch off", _watch),
     "load": ("load MODEL HOST", _load(loaded=True)),
     "unload": ("unload MODEL HOST", _load(loaded=False)),

@@ -110,7 +110,8 @@ def parse_scenario(text: str) -> Scenario:
         every=positive_duration(head["every"]) if "every" in head else None,
     )
     _check_hosts([*start, *script], scenario.host)
-    _check_nodes([*start, *script])
+    # What one run of the script takes away is not there for the next.
+    _check_nodes([*start, *script, *(script if scenario.every is not None else ())])
     if scenario.every is not None:
         _check_period(script, scenario.every)
     return scenario
@@ -152,7 +153,7 @@ def _check_hosts(lines: Iterable[_Line], localai: str) -> None:
 
 
 def _check_nodes(lines: Iterable[_Line]) -> None:
-    """Let nothing happen to a node of distributed mode before it registers, nor to a model before it is planned."""
+    """Let nothing happen to a node of distributed mode that is not registered, nor to a model before it is planned."""
     registered: set[str] = set()
     planned: set[str] = set()
     for line in lines:
@@ -165,6 +166,8 @@ def _check_nodes(lines: Iterable[_Line]) -> None:
                 raise UsageError(
                     f"line {line.number}: no node {host!r} has registered by then: write node {host} first"
                 )
+            case Change("remove", host):
+                registered.remove(host)
             case NoRoom(model=model) if model not in planned:
                 raise UsageError(f"line {line.number}: nothing is wanted of {model!r} by then: plan it first")
             case _:

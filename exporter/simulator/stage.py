@@ -132,8 +132,10 @@ def _apply_to(fleet: Fleet, action: FleetAction, now: float) -> None:  # noqa: C
             fleet.drain(host, now)
         case Change("resume", host):
             fleet.resume(host, now)
-        case Change(_, host):
+        case Change("silence", host):
             fleet.silence(host, now)
+        case Change(_, host):
+            fleet.remove(host, now)
         case Watch(on):
             fleet.watch(now, on=on)
         case Load(model, host, loaded):

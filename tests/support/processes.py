@@ -176,7 +176,7 @@ _URL = re.compile(r"urls?\"?[=:] ?\"?(https?://[^\s\",]+)")
 
 @dataclass
 class Served:
-    """A `serve` that runs.
+    """A server that runs.
 
     Attributes:
         process: it, or what it was started under.
@@ -217,6 +217,7 @@ class Served:
 @contextmanager
 def serving(
     *arguments: str,
+    name: str = "serve",
     variables: Mapping[str, str] | None = None,
     under: tuple[str, ...] = (),
     lifetime: float = PATIENCE_SECONDS,
@@ -225,11 +226,12 @@ def serving(
 
     Args:
         arguments: further flags.
+        name: of another command that serves.
         variables: its environment.
         under: a command that starts it.
         lifetime: seconds after which it is killed, whatever it does.
     """
-    words = command("serve", "--web.listen-address", "127.0.0.1:0", *arguments)
+    words = command(name, "--web.listen-address", "127.0.0.1:0", *arguments)
     with subprocess.Popen(
         [*under, *words],
         env=environment(variables),
