@@ -7,6 +7,7 @@ _THE_NODE = "{{ $labels.role }} {{ $labels.id }} on {{ $labels.host }}"
 _SEEN = "localai_p2p_node_last_seen_timestamp_seconds"
 _HEARTBEAT = "localai_p2p_node_heartbeat_timestamp_seconds"
 _MOVED = f"max by ({NODE}) (max_over_time({_HEARTBEAT}[10m]))"
+_SINCE_IT_MOVED = f"(timestamp({_HEARTBEAT}) - {_HEARTBEAT})"
 # Of an instance without --federated the federated list is empty, and that says nothing.
 _COUNTED = """\
 {over}_over_time(localai_p2p_nodes_online[5m])
@@ -48,12 +49,15 @@ or
     Alert(
         name="NodeClockBehind",
         # To one and the same instance: on the other side of a split network nothing moves. In two windows, 5 minutes
-        # apart: one late heartbeat is no slow clock.
+        # apart: one late heartbeat is no slow clock. Nor are many that get lost: of those that come, the youngest was
+        # stamped by a right clock less than 20 seconds before the poll that brought it. A smaller lag cannot be told
+        # from lost heartbeats, and is HostFlapping's.
         expr=f"""\
 max by ({NODE}) (
   1 - avg_over_time(localai_p2p_node_online[10m]) > 0
   and min_over_time(localai_p2p_node_online[10m] offset 5m) == 0
-  and max_over_time((timestamp({_HEARTBEAT}) - {_HEARTBEAT})[10m:30s]) < @steady_seconds
+  and max_over_time({_SINCE_IT_MOVED}[10m:30s]) < @steady_seconds
+  and min_over_time((localai_p2p_node_last_seen_age_seconds - {_SINCE_IT_MOVED})[10m:30s]) > @late_seconds
 )""",
         hold="10m",
         severity=Severity.WARNING,
@@ -61,8 +65,8 @@ max by ({NODE}) (
         description=CLUSTER
         + _THE_NODE
         + " was offline to LocalAI for {{ $value | humanizePercentage }} of 10 minutes, "
-        + "while its heartbeats kept coming.",
-        thresholds={"steady_seconds": 60},
+        + "while its heartbeats kept coming, each of them late by its stamp.",
+        thresholds={"steady_seconds": 60, "late_seconds": 20},
     ),
     Alert(
         name="ClockOffset",

@@ -495,6 +495,14 @@ CLOCKS = (
         spares="NodeClockAhead HostLost ClockOffset",
     ),
     Case(
+        "a node with a right clock on bad Wi-Fi: its heartbeats are lost for 45 seconds in 90",
+        60,
+        (Watch(FOUR + "worker e\nflap e every 90s"),),
+        firing={5: "", (40, 60): "HostFlapping"},
+        passing="HostFlapping",
+        spares="NodeClockBehind NodeClockAhead HostLost",
+    ),
+    Case(
         "LocalAI's clock is 8 seconds ahead of the exporter's",
         40,
         (Watch(FOUR, server_ahead=8),),
@@ -702,7 +710,8 @@ TABLES = (
             "up": "1x60",
             "localai_p2p_up": "1x60",
             f"localai_p2p_node_online{_NODE}": "1x3 0x3 1x3 0x50",
-            f"localai_p2p_node_last_seen_timestamp_seconds{_NODE}": "-40+60x60",
+            f"localai_p2p_node_last_seen_timestamp_seconds{_NODE}": "-45+60x60",
+            f"localai_p2p_node_last_seen_age_seconds{_NODE}": "45x60",
             f"localai_p2p_node_heartbeat_timestamp_seconds{_NODE}": "-20+60x60",
         },
         firing={15: "", (22, 60): "NodeClockBehind"},
@@ -710,7 +719,8 @@ TABLES = (
             40,
             "NodeClockBehind",
             _NODE_LABELS,
-            "worker gpu-Ab on gpu was offline to LocalAI for 100% of 10 minutes, while its heartbeats kept coming.",
+            "worker gpu-Ab on gpu was offline to LocalAI for 100% of 10 minutes, while its heartbeats kept coming, "
+            "each of them late by its stamp.",
         ),
     ),
     Case(
