@@ -270,7 +270,7 @@ class Server:
                 self._acceptor.pause(now)
                 return
             try:
-                sock = self._acceptor.accept(listener)
+                sock = self._acceptor.accept(listener, now)
             except OSError:
                 if idle is not None:
                     self._drop(idle)

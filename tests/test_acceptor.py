@@ -43,19 +43,18 @@ def acceptor(listener: Listener, selector: selectors.BaseSelector) -> Iterator[A
 
 
 def test_nobody_waits(acceptor: Acceptor, listener: Listener) -> None:
-    assert acceptor.accept(listener) is None
+    assert acceptor.accept(listener, 1.0) is None
 
 
 def test_a_want_of_descriptors_is_said_once_until_it_has_ended(
     acceptor: Acceptor, listener: Listener, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for wants in ([EMFILE] * 3, [ENFILE]):
-        listener.wants = wants
-        while listener.wants:
-            with pytest.raises(OSError, match="canary"):
-                acceptor.accept(listener)
+    for now, error in ((100.0, EMFILE), (100.1, ENFILE), (159.0, EMFILE), (219.0, ENFILE)):
+        listener.wants.append(error)
         with socket.create_connection(listener.getsockname()):
-            accepted = acceptor.accept(listener)
+            with pytest.raises(OSError, match="canary"):
+                acceptor.accept(listener, now)
+            accepted = acceptor.accept(listener, now)
         assert accepted
         accepted.close()
     assert [vars(record)["fields"] for record in caplog.records] == [{"error": "EMFILE"}, {"error": "ENFILE"}]
