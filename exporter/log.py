@@ -73,7 +73,9 @@ class JSONFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Write one line."""
-        return json.dumps(_line(record), default=str)
+        # A value of several parts has one text, which JSON would not ask for: it makes a list of a named tuple.
+        line = _line(record).items()
+        return json.dumps({name: value if isinstance(value, str | int | float) else str(value) for name, value in line})
 
 
 def configure(level: str, style: str, stream: TextIO | None = None) -> None:
