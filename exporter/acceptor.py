@@ -12,6 +12,7 @@ _log = logging.getLogger(__name__)
 
 _BACKLOG = 1_024  # a connection that finds it full is tried again only after a second
 _PAUSE_SECONDS = 0.1  # between two tries to accept where there is no room, or no descriptor
+_ENDED_SECONDS = 60.0  # a want that comes back sooner has not ended: each client that goes lets one more in
 
 
 class Acceptor:
@@ -28,7 +29,7 @@ class Acceptor:
         self._from = 0.0
         self._is_waited_for = False
         self._is_closed = False
-        self._is_short = False
+        self._short_until = 0.0
         for sock in sockets:
             sock.setblocking(False)
 
@@ -37,24 +38,23 @@ class Acceptor:
         for sock in self._sockets:
             sock.listen(_BACKLOG)
 
-    def accept(self, listener: socket.socket) -> socket.socket | None:
+    def accept(self, listener: socket.socket, now: float) -> socket.socket | None:
         """Return the next connection, or None where nobody waits.
 
         Raises:
-            OSError: there is no descriptor for it, or no memory, as the log says once. The socket stays ready: without
-                a pause it would be asked for ever.
+            OSError: there is no descriptor for it, or no memory, as the log says once until that has ended. The socket
+                stays ready: without a pause it would be asked for ever.
         """
         try:
             sock, _ = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
             return None
         except OSError as error:
-            if not self._is_short:
+            if now >= self._short_until:
                 name = errno.errorcode.get(error.errno or 0, "unknown error")
                 _log.warning("no connection can be accepted; they wait", extra=fields(error=name))
-            self._is_short = True
+            self._short_until = now + _ENDED_SECONDS
             raise
-        self._is_short = False
         return sock
 
     def pause(self, now: float) -> None:

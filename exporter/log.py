@@ -1,5 +1,6 @@
 """Log lines in logfmt or JSON, on the standard library's logging."""
 
+import json
 import logging
 import re
 import sys
@@ -56,13 +57,7 @@ def _line(record: logging.LogRecord) -> Mapping[str, object]:
 def _logfmt(value: object) -> str:
     text = str(value).lower() if isinstance(value, bool) else str(value)
     # JSON's quoting: a line break or a terminal's escape sequence in a name cannot forge a second line.
-    return text if _BARE.fullmatch(text) and plain(text) == text else _json(text)
-
-
-def _json(value: object) -> str:
-    import json  # noqa: PLC0415 - the first line of most starts quotes nothing
-
-    return json.dumps(value, default=str)
+    return text if _BARE.fullmatch(text) and plain(text) == text else json.dumps(text)
 
 
 class LogfmtFormatter(logging.Formatter):
@@ -78,7 +73,9 @@ class JSONFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Write one line."""
-        return _json(_line(record))
+        # A value of several parts has one text, which JSON would not ask for: it makes a list of a named tuple.
+        line = _line(record).items()
+        return json.dumps({name: value if isinstance(value, str | int | float) else str(value) for name, value in line})
 
 
 def configure(level: str, style: str, stream: TextIO | None = None) -> None:

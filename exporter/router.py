@@ -34,6 +34,10 @@ class Router:
         table: from each path to what answers there.
         guard: who may ask.
         posts: the paths that take a POST besides; it has no body.
+
+    Attributes:
+        guard: as it was given.
+        posts: as they were given.
     """
 
     def __init__(self, table: Mapping[str, Route], guard: Guard = OPEN, posts: Collection[str] = ()) -> None:

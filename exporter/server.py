@@ -221,8 +221,6 @@ class Server:
         """Answer the requests that arrived: here, where that takes no longer than to have a worker do it."""
         asked, self._asked = self._asked, []
         for connection in asked:
-            if connection not in self._connections:
-                continue
             response = self._router.at_once(connection.request)
             if response is None:
                 self._workers.do(connection)
@@ -272,7 +270,7 @@ class Server:
                 self._acceptor.pause(now)
                 return
             try:
-                sock = self._acceptor.accept(listener)
+                sock = self._acceptor.accept(listener, now)
             except OSError:
                 if idle is not None:
                     self._drop(idle)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from exporter.files import read_file
 from exporter.refreshed import Note, Refreshed
-from exporter.settings import HEALTH_PATHS
+from exporter.settings import HEALTH_PATHS, Secret
 from exporter.usage import UsageError
 from exporter.webconfig import ClientAuth, WebConfig, parse_config
 from exporter.webtls import admits, server_context
@@ -58,7 +58,7 @@ class WebGuard:
 
     def asks(self, path: str) -> bool:
         """Whether it takes credentials to read a path, which is without a query."""
-        return bool(self._state.get().config.users) and path not in HEALTH_PATHS
+        return bool(self._users(path))
 
     def authorize(self, path: str, authorization: str) -> Access:
         """Decide on a request that reads.
@@ -67,14 +67,16 @@ class WebGuard:
             path: without a query.
             authorization: its header of that name, as it was sent; empty where it has none.
         """
-        users = self._state.get().config.users
-        if not users or path in HEALTH_PATHS:
-            return Access.GRANTED
-        return self._basic_auth.access(users, authorization)
+        users = self._users(path)
+        return self._basic_auth.access(users, authorization) if users else Access.GRANTED
 
     def response_headers(self) -> Mapping[str, str]:
         """Return what every response carries; a name that it has already is replaced."""
         return self._state.get().config.headers
+
+    def _users(self, path: str) -> Mapping[str, Secret]:
+        """Return who may read a path; where it is nobody in particular, everybody may."""
+        return {} if path in HEALTH_PATHS else self._state.get().config.users
 
     def _load(self, before: _State | None, note: Note) -> _State:
         note(self._path)

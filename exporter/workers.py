@@ -1,4 +1,4 @@
-"""The threads that make the server's answers, while another one does its waiting."""
+"""The threads that make those of the server's answers that may take long, while another one does its waiting."""
 
 import threading
 from collections.abc import Callable

@@ -4,12 +4,14 @@ import logging
 import threading
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.log import JSONFormatter, LogfmtFormatter, about, configure, fields, origin
+from exporter.shard import Shard
 
 TIME = 1_795_348_800.25
 STAMP = "2026-11-22T12:00:00.250Z"
@@ -114,8 +116,10 @@ def test_a_json_line_is_one_object_that_reads_back(text: str) -> None:
     }
 
 
-def test_json_writes_a_value_that_it_does_not_know_as_text() -> None:
-    assert json.loads(JSONFormatter().format(record(at=ValueError("x"))))["at"] == "x"
+@pytest.mark.parametrize(("value", "text"), [(ValueError("x"), "x"), (Shard(0, 3), "0/3"), (Path("/x"), "/x")])
+def test_json_has_what_is_neither_text_nor_number_as_logfmt_has_it(value: object, text: str) -> None:
+    assert json.loads(JSONFormatter().format(record(at=value)))["at"] == text
+    assert logfmt(at=value).endswith(f" at={text}")
 
 
 @pytest.mark.parametrize(

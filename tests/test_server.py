@@ -70,6 +70,7 @@ def dial(server: Server, sent: bytes = b"", *, receive_buffer: int | None = None
     sock = socket.socket()
     if receive_buffer is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what is sent is there when `sendall` returns
     sock.settimeout(PATIENCE_SECONDS)
     try:
         sock.connect(place(server))
@@ -166,6 +167,42 @@ class TestKeepAlive:
     def test_requests_may_come_together(self, server: Server) -> None:
         answer = raw(server, GET + b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n" + GET + b"banana\r\n\r\n" + GET)
         assert re.findall(rb"HTTP/1.1 (\d+)", answer) == [b"200", b"404", b"200", b"400"]
+
+    def test_what_is_asked_while_an_answer_is_made_is_read_after_it(self) -> None:
+        slow = Slow()
+        with serving({**TABLE, "/slow": slow}) as server, dial(server, GET) as sock:
+            assert sock.recv(65_536).endswith(b"Here.\n")
+            sock.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert slow.entered.wait(PATIENCE_SECONDS)
+            sock.sendall(GET)
+            try:
+                assert [ask(server, "/page").body for _ in range(9)] == [b"Here.\n"] * 9
+            finally:
+                slow.released.set()
+            sock.shutdown(socket.SHUT_WR)
+            answer = until_the_end(sock)
+        assert re.findall(rb"\r\n\r\n(.*)\n", answer) == [b"At last.", b"Here."]
+
+    def test_what_is_asked_while_a_large_answer_waits_is_read_after_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(places_module, "GIVE_WAY_SECONDS", 60.0)
+        monkeypatch.setattr(places_module, "PAGES", 1)
+        prompt = Prompt()
+        with (
+            serving({**TABLE, "/prompt": prompt}) as server,
+            closing(slow_reader(server)) as reader,
+            dial(server, GET) as sock,
+        ):
+            assert sock.recv(65_536).endswith(b"Here.\n")
+            sock.sendall(b"GET /prompt HTTP/1.1\r\nHost: a\r\n\r\n")
+            eventually(lambda: prompt.times == 1)
+            sock.sendall(GET)
+            assert [ask(server, "/page").body for _ in range(9)] == [b"Here.\n"] * 9
+            reader.close()
+            sock.shutdown(socket.SHUT_WR)
+            answer = until_the_end(sock)
+        assert prompt.times == 2  # there was no place for the first one
+        assert answer.count(b"HTTP/1.1 200 OK") == 2
+        assert len(answer) > len(LARGE)
 
     @pytest.mark.parametrize(
         "sent", [b"GET /page HTTP/1.0\r\n\r\n", b"GET /page HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"]
@@ -571,6 +608,19 @@ class Slow:
         self.entered.set()
         self.released.wait(PATIENCE_SECONDS)
         return Response((b"At last.\n",))
+
+
+class Prompt:
+    """A route that answers at once, with a large page."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __call__(self, _: Request) -> Response:
+        self.times += 1
+        return Response((bytes(len(LARGE)),))
+
+    at_once = __call__
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from support.clocks import FakeClock
 from support.handshake import client_context, shake
 from support.webconfig import Keys, basic, copy_keys, make_keys
 
+from exporter.settings import HEALTH_PATHS
 from exporter.usage import UsageError
 from exporter.webguard import WebGuard
 from exporter.webusers import Access
@@ -189,9 +190,18 @@ def test_new_users_decide_on_the_next_request(tmp_path: Path, caplog: pytest.Log
 def test_users_may_come_while_it_runs(tmp_path: Path) -> None:
     served = Served(tmp_path, "")
     assert served.lets_in("alice")
+    assert not served.guard.asks("/metrics")
     served.write(users("bob"))
     served.clock.advance(1)
+    assert served.guard.asks("/metrics")
     assert not served.lets_in("alice")
+
+
+@pytest.mark.parametrize("path", HEALTH_PATHS)
+def test_a_probe_is_asked_for_nothing(path: str, tmp_path: Path) -> None:
+    guard = Served(tmp_path, users("alice")).guard
+    assert not guard.asks(path)
+    assert guard.authorize(path, "") is Access.GRANTED
 
 
 def test_new_headers_are_sent_with_the_next_response(tmp_path: Path) -> None:
