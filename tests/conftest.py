@@ -1,6 +1,7 @@
 """What holds for the whole suite."""
 
 import os
+import signal
 import socket
 from collections.abc import Generator
 
@@ -20,6 +21,11 @@ def _has_ipv6() -> bool:
             return True
     except OSError:
         return False
+
+
+def pytest_configure() -> None:
+    """Let SIGINT end what the tests start: a shell that runs them in the background has all of them ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -294,8 +294,19 @@ CASES = (
         {
             node("online", 1): " ".join(["1 1 0"] * 100),
             node("heartbeat_timestamp_seconds", 1): "0+15x300",
+            node("last_seen_age_seconds", 1): "25x300",
         },
         {f'{{{NODE.format(1)}, clock="lags"}}': 5},
+    ),
+    Case(
+        "a node that loses heartbeats is not one that lags",
+        "Nodes whose clock is wrong A",
+        {
+            node("online", 1): " ".join(["1 1 0"] * 100),
+            node("heartbeat_timestamp_seconds", 1): "0+15x300",
+            node("last_seen_age_seconds", 1): " ".join(["25 40 5"] * 100),
+        },
+        {},
     ),
     Case(
         "a node that died is not one that lags",
