@@ -26,7 +26,7 @@ _REQUEST_LINE = re.compile(rb"(%s) ([!-~]+) HTTP/([0-9])\.([0-9])" % _TOKEN)
 _FIELD = re.compile(rb"(%s):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*" % _TOKEN)
 _PLACE = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::[0-9]*)?"
 _HOST = re.compile(rf"(?:{_PLACE})?")  # empty where the target has none
-# A proxy's form of the target; its host says nothing here.
+# A proxy's form of the target; its host says nothing here. Compiled by whoever sends it: a start waits for no more.
 _ABSOLUTE = rf"(?i:https?)://{_PLACE}(?=[/?]|\Z)"
 
 

@@ -86,6 +86,10 @@ class _Made(NamedTuple):
     took: float
     response: Response
 
+    def serves(self, request: Request) -> bool:
+        """Whether it is as fresh as one that is made for a request alone."""
+        return self.begun_at >= request.arrived_at
+
 
 class Metrics:
     """Makes one page for all who asked before its making began: it is as fresh as one of their own, and costs once.
@@ -122,7 +126,7 @@ class Metrics:
             return None
         try:
             made = self._made.get(_wanted(request))
-            if made is None or (made.begun_at < request.arrived_at and made.took > _PROMPT_SECONDS):
+            if made is None or not (made.serves(request) or made.took <= _PROMPT_SECONDS):
                 return None
             return self._page(request)
         finally:
@@ -145,7 +149,7 @@ class Metrics:
     def _page(self, request: Request) -> Response:
         wanted = _wanted(request)
         made = self._made.pop(wanted, None)
-        if made is None or made.begun_at < request.arrived_at:
+        if made is None or not made.serves(request):
             made = self._make(wanted)
         self._made[wanted] = made._replace(asked_at=self._monotonic())
         if len(self._made) > _KEPT:
