@@ -1,7 +1,5 @@
 """What the program prints and serves of each answer that a real LocalAI cluster gave."""
 
-import urllib.request
-
 import pytest
 from support.captures import CAPTURES, Capture
 from support.exposition import Exposition, check_facts
@@ -20,8 +18,7 @@ def test_once_prints_the_facts(capture: Capture) -> None:
 def test_serve_serves_the_facts(capture: Capture) -> None:
     with replaying(recorded(str(capture))) as localai, serving("--localai.url", localai.url) as served:
         served.log_until("LocalAI answers" if capture.expect["up"] else "poll failed")
-        with urllib.request.urlopen(f"{served.url}/metrics", timeout=5) as answer:
-            page = answer.read().decode()
+        page = served.read("/metrics")
     check_facts(Exposition(page), capture.expect)
 
 

@@ -2,7 +2,6 @@
 
 import json
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from itertools import pairwise
@@ -18,7 +17,7 @@ from support.exposition import Exposition
 from support.fleet_scene import LONGEST_STEP
 from support.history import write_blocks
 from support.interpolation import Window
-from support.processes import PATIENCE_SECONDS, serving
+from support.processes import serving
 from support.prometheus import Prometheus, impatient, prometheus
 from support.rules import Case, promtool
 from support.scene import RANGE_SECONDS
@@ -47,17 +46,11 @@ SILENT = {
 """Queries of the dashboard that give nothing."""
 
 
-def read(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=PATIENCE_SECONDS) as answer:
-        text: str = answer.read().decode()
-    return text
-
-
 def test_both_modes_are_shown() -> None:
     with serving(name="demo") as demo:
         demo.log_until("nodes of distributed mode")
-        page = Exposition(read(f"{demo.url}/metrics"), "localai_")
-        known = json.loads(read(f"{demo.url}/api/v1/cluster"))
+        page = Exposition(demo.read("/metrics"), "localai_")
+        known = json.loads(demo.read("/api/v1/cluster"))
         demo.process.terminate()
         written = demo.finish()
     assert demo.process.returncode == 0
@@ -78,7 +71,7 @@ def test_distributed_mode_is_left_out_where_nobody_wants_it(
     flags: tuple[str, ...], variables: Mapping[str, str]
 ) -> None:
     with serving(*flags, name="demo", variables=variables) as demo:
-        known = json.loads(read(f"{demo.url}/api/v1/cluster"))
+        known = json.loads(demo.read("/api/v1/cluster"))
     assert known["distributed"] is None
 
 

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import time
 import tomllib
-import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +17,7 @@ from typing import Any
 import pytest
 from support.containers import RUNTIME, Engine
 from support.exposition import Exposition
-from support.processes import PATIENCE_SECONDS, installed, status
+from support.processes import installed, status
 from support.prometheus import free_port
 
 from exporter import __version__
@@ -145,8 +144,7 @@ def test_a_container_serves_the_truth_without_any_privilege(engine: Engine) -> N
         variables = [f"--env={name}={text}" for name, text in given.items()]
         with engine.serving("serving", *variables, IMAGE) as served:
             served.log_until("LocalAI answers")
-            with urllib.request.urlopen(f"{served.url}/metrics", timeout=PATIENCE_SECONDS) as answer:
-                page = Exposition(answer.read().decode())
+            page = Exposition(served.read("/metrics"))
             assert page.value("up") == 1
             assert page.value("nodes_online", role="worker", backend="llama_cpp") == 2
             assert "process_start_time_seconds" in page.names()

@@ -1,10 +1,10 @@
-import ssl
 from collections.abc import Mapping
 from http import HTTPStatus
 
 import pytest
 from support.web import raw, serving
 
+from exporter.guard import Open
 from exporter.http1 import Request, Response, say
 from exporter.router import Router
 
@@ -27,26 +27,17 @@ class Quick:
         return say(HTTPStatus.OK, "At once.") if self.ready else None
 
 
-class Porter:
+class Porter(Open):
     """Lets nobody in who is asked; whether somebody is, is known at once."""
 
     def __init__(self, *, asks: bool) -> None:
         self._asks = asks
-
-    def tls(self) -> ssl.SSLContext | None:
-        return None
-
-    def admits(self, connection: ssl.SSLSocket) -> bool:  # noqa: ARG002
-        return True
 
     def asks(self, path: str) -> bool:
         return self._asks and path == "/page"
 
     def authorize(self, path: str, headers: Mapping[str, str]) -> Response | None:  # noqa: ARG002
         return say(HTTPStatus.UNAUTHORIZED, "Speak.") if self.asks(path) else None
-
-    def headers(self) -> Mapping[str, str]:
-        return {}
 
 
 def words(response: Response | None) -> str | None:

@@ -8,6 +8,7 @@ import socketserver
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ ENDPOINTS = {
 
 PATIENCE_SECONDS = 20.0
 """How long a process may take before it counts as hung: never waited for where all is well."""
+
+_READ_SECONDS = 5.0  # a scrape has twice that
 
 Answers = Mapping[str, bytes]
 """From path to the bytes on the wire."""
@@ -202,6 +205,12 @@ class Served:
             if beginning in line:
                 return line
         raise AssertionError(f"the log ended without {beginning!r}:\n{''.join(self.lines)}")
+
+    def read(self, path: str) -> str:
+        """Return what it serves there."""
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=_READ_SECONDS) as answer:
+            text: str = answer.read().decode()
+        return text
 
     def finish(self) -> str:
         """Wait for its end and return everything that it wrote."""
